@@ -1,0 +1,11 @@
+from django.apps import AppConfig
+
+
+class AccessConfig(AppConfig):
+    name = "bihuan.access"
+    label = "access"
+
+    def ready(self) -> None:
+        from bihuan.access import scope
+
+        scope.install()

@@ -1,0 +1,34 @@
+"""The one place where the application may become the engine.
+
+Row-level security has read policies only: without this switch the application's role writes nothing in subjects,
+identity, ledger and loops. A door opens it after `access.decide` said yes, writes, and returns ids or refusals.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from django.db import connection
+from psycopg.pq import TransactionStatus
+
+
+@contextmanager
+def engine() -> Iterator[None]:
+    """Inside a transaction: write as `bihuan_engine`. May be nested; temporary tables are made after the switch."""
+    if not connection.in_atomic_block:
+        raise RuntimeError("the engine writes inside a transaction only")
+    depth = getattr(connection, "bihuan_engine_depth", 0)
+    if depth == 0:
+        with connection.cursor() as cursor:
+            cursor.execute("SET LOCAL ROLE bihuan_engine")
+    connection.bihuan_engine_depth = depth + 1
+    try:
+        yield
+    finally:
+        connection.bihuan_engine_depth = depth
+        # In a failed transaction the command would hide the real error; the rollback undoes the switch anyway.
+        raw = connection.connection
+        if depth == 0 and raw is not None and raw.info.transaction_status == TransactionStatus.INTRANS:
+            with connection.cursor() as cursor:
+                cursor.execute("SET LOCAL ROLE NONE")

@@ -1,0 +1,131 @@
+"""Whoever asks for a page acts in one post; what is read is read in that post's scope, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from urllib.parse import urlencode
+
+from django.contrib import messages
+from django.contrib.auth import logout
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
+from django.utils.translation import get_language
+from django.utils.translation import gettext as _
+
+from bihuan.access import scope
+from bihuan.access.models import Post
+from bihuan.access.permissions import Permission
+from bihuan.kernel import clock
+from bihuan.kernel.refused import Refused
+
+# All that answers to somebody who has not signed in. A new page is closed unless it stands here.
+PUBLIC = ("/sign-in", "/healthz", "/i18n/setlang/")
+POST_KEY = "post"
+SAFE = ("GET", "HEAD")
+
+# "Not yours" and "not there" are one answer: nobody learns that something exists.
+_HIDDEN = {"lead_not_found", "duty_not_found", "fact_not_found", "person_not_found", "file_not_found", "unit_not_found", "act_not_found"}
+_STATUS = {"not_permitted": 403, "csrf": 403}
+
+
+def status_of(refused: Refused) -> int:
+    """404 for what is not there or not yours, 403 for what the post may not do, 409 for what cannot be done now."""
+    return 404 if refused.code in _HIDDEN else _STATUS.get(refused.code, 409)
+
+
+def reading_scope(post: Post) -> scope.Scope:
+    return scope.of(post, read_only=True)
+
+
+@contextmanager
+def reading(request: HttpRequest) -> Iterator[None]:
+    """One read-only transaction with the scope of the reader's post."""
+    with scope.acting(reading_scope(request.post)), transaction.atomic():
+        yield
+
+
+def refusal(request: HttpRequest, refused: Refused) -> HttpResponse:
+    """A refusal as a page: what, why, and the code to quote."""
+    status = status_of(refused)
+    context = {"sentence": refused.sentence(get_language() or "zh"), "reference": refused.code}
+    template = {403: "403.html", 404: "404.html"}.get(status, "refused.html")
+    if status == 404:
+        context = {}
+    return render(request, template, context, status=status)
+
+
+class ActingPost:
+    """Puts the valid post on the request; GET and HEAD run, rendering included, in a read-only transaction with its scope.
+
+    The post is looked up at each request: a disabled account, an ended post or another unit counts from the next click.
+    What is changed is changed by actions, which bring their own transaction and scope.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        request.post = None
+        if request.path not in PUBLIC:
+            answer = self._enter(request)
+            if answer is not None:
+                return _stamped(answer)
+        elif request.user.is_authenticated:
+            request.post = _post(request)
+        if request.post is not None and request.method in SAFE:
+            with reading(request):
+                response = self.get_response(request)
+        else:
+            response = self.get_response(request)
+        return _stamped(response)
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        return refusal(request, exception) if isinstance(exception, Refused) else None
+
+    def _enter(self, request: HttpRequest) -> HttpResponse | None:
+        """None: go on. Else: to the sign-in, or to the choice of a post."""
+        if not request.user.is_authenticated:
+            return _go(request, "/sign-in", request.get_full_path() if request.method in SAFE else "/")
+        request.post = _post(request)
+        if request.post is None and request.path not in ("/post", "/sign-out"):
+            if POST_KEY in request.session:
+                logout(request)
+                messages.warning(request, _("您的岗位已变动或到期，请重新登录。"))
+                return _go(request, "/sign-in", "/")
+            return _go(request, "/post", request.get_full_path() if request.method in SAFE else "/")
+        return None
+
+
+def _post(request: HttpRequest) -> Post | None:
+    chosen = request.session.get(POST_KEY)
+    if chosen is None:
+        return None
+    posts = Post.objects.select_related("unit", "unit__region", "officer")
+    return posts.filter(id=chosen, officer_id=request.user.pk, valid__contains=clock.today()).first()
+
+
+def _go(request: HttpRequest, where: str, after: str) -> HttpResponse:
+    url = where if after == "/" else f"{where}?{urlencode({'next': after})}"
+    if getattr(request, "htmx", False) or request.headers.get("HX-Request") == "true":
+        return HttpResponse(status=204, headers={"HX-Redirect": where})
+    return HttpResponseRedirect(url)
+
+
+def _stamped(response: HttpResponse) -> HttpResponse:
+    """The page's clock believes the server, never the device."""
+    response.headers["Bihuan-Now"] = f"{clock.now().timestamp():.3f}"
+    return response
+
+
+def allow(request: HttpRequest, *permissions: Permission) -> Post:
+    """The reader's post when it may do all of this; else refuses (`not_permitted`)."""
+    post = request.post
+    if post is None or not all(post.may(permission) for permission in permissions):
+        raise Refused(
+            "not_permitted",
+            "您的岗位不能做这件事。需要的话请找上一级值班室。",
+            "Your post may not do this. If it is needed, ask the duty desk of the level above.",
+        )
+    return post

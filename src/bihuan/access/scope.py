@@ -1,0 +1,68 @@
+"""The scope of whoever acts, told to the database at the first statement of each transaction.
+
+Row-level security reads `bihuan.lo`, `.hi` and `.unit`. They are set by a literal SET LOCAL (never set_config), so
+that they end with the transaction and cannot leak through the pool; without them every scoped table answers with an
+error, never with an empty list that would look like "nobody".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+
+from django.db.backends.signals import connection_created
+from psycopg.pq import TransactionStatus
+
+
+@dataclass(frozen=True)
+class Scope:
+    """Half-open range of jurisdiction codes, and the unit."""
+
+    lo: int
+    hi: int
+    unit: int
+    read_only: bool = False
+
+    def sql(self) -> str:
+        head = "SET TRANSACTION READ ONLY; " if self.read_only else ""
+        return f"{head}SET LOCAL bihuan.lo = {int(self.lo)}; SET LOCAL bihuan.hi = {int(self.hi)}; SET LOCAL bihuan.unit = {int(self.unit)}"
+
+
+_acting: ContextVar[Scope | None] = ContextVar("bihuan_scope", default=None)
+
+
+@contextmanager
+def acting(scope: Scope | None) -> Iterator[None]:
+    """Everything inside reads the database with this scope. Open it outside the transaction."""
+    token = _acting.set(scope)
+    try:
+        yield
+    finally:
+        _acting.reset(token)
+
+
+def of(post, *, read_only: bool = False) -> Scope:
+    lo, hi = post.scope
+    return Scope(lo, hi, post.unit_id, read_only)
+
+
+def _set_scope(execute, sql, params, many, context):
+    scope = _acting.get()
+    connection = context["connection"]
+    if scope is not None and connection.in_atomic_block:
+        raw = connection.connection
+        if raw is not None and raw.info.transaction_status == TransactionStatus.IDLE:
+            # The driver's own cursor: Django's would come through this wrapper again.
+            context["cursor"].cursor.execute(scope.sql())
+    return execute(sql, params, many, context)
+
+
+def _install(sender, connection, **kwargs) -> None:
+    if connection.vendor == "postgresql" and _set_scope not in connection.execute_wrappers:
+        connection.execute_wrappers.append(_set_scope)
+
+
+def install() -> None:
+    connection_created.connect(_install, dispatch_uid="bihuan.access.scope")

@@ -1,0 +1,251 @@
+"""The overview: each number opens the list that it counts."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import timedelta
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import path
+from django.utils.translation import get_language
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as _lazy
+from django.views.decorators.http import require_safe
+
+from bihuan.access.middleware import allow
+from bihuan.access.permissions import Permission, Role
+from bihuan.boards import queries
+from bihuan.identity import queries as people
+from bihuan.kernel import clock
+from bihuan.kernel.refused import Refused
+from bihuan.leads import queries as leads
+from bihuan.leads.pages import lines, name_of
+from bihuan.ledger.models import Seal
+from bihuan.loops.models import Reckoning
+from bihuan.policy.queries import only_open_event
+
+REFRESH_SECONDS = 30
+SOON = timedelta(hours=2)  # what a meeting looks ahead; a matter of display, no duty depends on it
+_UNIT_WORDS = {2: _lazy("县区"), 3: _lazy("乡镇"), 4: _lazy("村居")}
+_TITLES = {
+    "held": _lazy("在管"),
+    "new": _lazy("今日新增"),
+    "closed": _lazy("今日办结"),
+    "late": _lazy("超时"),
+    "helped": _lazy("请求协助"),
+    "phone_only": _lazy("仅有号码"),
+    "gap": _lazy("对不上的人"),
+}
+
+
+def _here(request: HttpRequest, unit: int | None) -> tuple[Any, queries.Place]:
+    """The unit whose overview is asked for: the reader's own, or one in its range. Others are not there."""
+    post = allow(request, Permission.FIGURES_READ, Permission.LEAD_READ)
+    if post.role == Role.VILLAGE_WORKER:
+        raise Refused("not_permitted", "村居请看“我的待办”。", "A village looks at “my work”.")
+    found = queries.place(unit or post.unit_id)
+    lo, hi = post.scope
+    if found is None or not (lo <= found.lo and found.hi <= hi):
+        raise Refused("unit_not_found", "没有这个单位，或不归您看。", "There is no such unit, or it is not yours.")
+    return post, found
+
+
+def _children(here: queries.Place, members: list[queries.Place]) -> list[queries.Place]:
+    return [m for m in members if m.parent == here.unit and m.level > here.level and m.kind in ("desk", "village")]
+
+
+@require_safe
+def overview(request: HttpRequest, unit: int | None = None) -> HttpResponse:
+    post, here = _here(request, unit)
+    return render(request, "boards/overview.html", {"section": "overview", **_shown(post, here)})
+
+
+@require_safe
+def figures(request: HttpRequest, unit: int) -> HttpResponse:
+    post, here = _here(request, unit)
+    return render(request, "boards/_figures.html", _shown(post, here))
+
+
+def _urls(here: int, of: str = "") -> dict[str, str]:
+    part = f"&of={of}" if of else ""
+    return {what: f"/overview/{here}/list?what={what}{part}" for what in (*queries.WHATS, "gap")}
+
+
+def _line(
+    name: str, place: queries.Place, sums: queries.Figures, urls: dict[str, str], *, opens: bool, total: bool = False
+) -> dict[str, Any]:
+    return {
+        "name": name,
+        "url": f"/overview/{place.unit}" if opens else "",
+        "phone": "" if total else place.phone,
+        "zone": place.is_zone and not total,
+        "held": sums.held,
+        "new": sums.new,
+        "closed": sums.closed,
+        "late": sums.late,
+        "helped": sums.helped,
+        "urls": urls,
+        "total": total,
+    }
+
+
+def _shown(post: Any, here: queries.Place) -> dict[str, Any]:
+    event, now = only_open_event(), clock.now()
+    sees_people = post.may(Permission.LEAD_READ)
+    members = queries.places(here.lo, here.hi)
+    below = _children(here, members)
+    sums = queries.summed(here, below, members, queries.figures_by_unit(event), queries.helped_by_owner(event) if sees_people else [])
+    total = queries.Figures()
+    for part in sums.values():
+        total.add(part)
+    units = [m.unit for m in members]
+    gaps = _gaps(queries.unreconciled(event)) if sees_people else []
+    held_here = sums[here.unit]
+    lines_below = [_line(b.region, b, sums[b.unit], _urls(here.unit, str(b.unit)), opens=b.kind == "desk") for b in below]
+    lines_below.insert(0, _line(_("本级"), here, held_here, _urls(here.unit, "own"), opens=False))
+    asked = queries.asked_of(post.unit_id, event) if sees_people else []
+    return {
+        "region": here.region,
+        "crumbs": _crumbs(post, here),
+        "figures": {
+            "url": f"/overview/{here.unit}/figures",
+            "every": REFRESH_SECONDS,
+            "cut_off": now,
+            "verify_at": now,
+            "held": total.held,
+            "new": total.new,
+            "closed": total.closed,
+            "late": total.late,
+            "gap": len(gaps),
+            "phone_only": queries.number_only(event, units) if sees_people else None,
+            "late_soon": queries.due_until(event, units, now + SOON) if sees_people else 0,
+            "urls": _urls(here.unit),
+        },
+        "units": lines_below,
+        "total": _line(_("合计"), here, total, _urls(here.unit), opens=False, total=True),
+        "unit_word": _UNIT_WORDS.get(here.level, ""),
+        "gaps": gaps,
+        "helps": [
+            {
+                "text": (_("%(unit)s：%(units)s 个单位 %(n)s 人超时") if a["n_units"] > 1 else _("%(unit)s：%(n)s 人超时"))
+                % {"unit": a["name"], "units": a["n_units"], "n": a["n"]},
+                "detail": _("已经打过 %(n)s 次电话") % {"n": a["tries"]} if a["tries"] else "",
+                "since": a["since"],
+                "phone": a["phone"],
+                "url": f"/duties?state=helped&unit={a['unit']}",
+            }
+            for a in asked
+        ],
+    }
+
+
+def _crumbs(post: Any, here: queries.Place) -> list[dict[str, str]]:
+    """Upwards as far as the reader's own unit."""
+    crumbs: list[dict[str, str]] = []
+    parent, lo_hi = here.parent, post.scope
+    while here.unit != post.unit_id and parent is not None and len(crumbs) < 3:
+        above = queries.place(parent)
+        if above is None or not (lo_hi[0] <= above.lo and above.hi <= lo_hi[1]):
+            break
+        crumbs.insert(0, {"name": above.region, "url": f"/overview/{above.unit}"})
+        parent = above.parent if above.unit != post.unit_id else None
+    return crumbs
+
+
+def _gaps(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    opened: dict[Any, Any] = {}
+    for event in sorted({f["event"] for f in found}):
+        opened |= people.opened_persons([f["subject"] for f in found], event=event)
+    return [{"name": name_of(opened.get(f["subject"]))[0], "why": _("有线索，没有人核查"), "url": f"/leads/{f['lead']}"} for f in found]
+
+
+@require_safe
+def listed(request: HttpRequest, unit: int) -> HttpResponse:
+    """The duties that a figure counts, no more and no fewer."""
+    post, here = _here(request, unit)
+    allow(request, Permission.LEAD_READ)
+    what = request.GET.get("what", "held")
+    if what not in queries.WHATS and what != "gap":
+        raise Refused("unit_not_found", "没有这份清单。", "There is no such list.")
+    event, now = only_open_event(), clock.now()
+    members = queries.places(here.lo, here.hi)
+    below = _children(here, members)
+    of = request.GET.get("of", "")
+    line = next((b for b in below if str(b.unit) == of), None)
+    if of and of != "own" and line is None:
+        raise Refused("unit_not_found", "没有这个单位，或不归您看。", "There is no such unit, or it is not yours.")
+    at_top = set(queries.own_units(members, below))
+    if line is not None:
+        units = [m.unit for m in members if line.lo <= m.lo < line.hi]
+    else:
+        units = [m.unit for m in members if not of or m.unit in at_top]
+    name = f"{here.region}（{_('本级')}）" if of == "own" else line.region if line else here.region
+    base = f"/overview/{unit}/list?what={what}" + (f"&of={of}" if of else "")
+    context: dict[str, Any] = {
+        "section": "overview",
+        "village": False,
+        "bulk": False,
+        "filters": None,
+        "list_title": f"{name} · {_TITLES[what]}",
+        "cut_off": f"{now.astimezone(clock.SHANGHAI):%H:%M:%S}",
+        "here": base,
+        "crumbs": [{"name": here.region, "url": f"/overview/{unit}"}],
+    }
+    if what == "gap":
+        rows = _gaps(queries.unreconciled(event))
+        context |= {"rows": [], "gap_rows": rows, "page": {"shown": len(rows), "total": len(rows)}}
+        return render(request, "boards/list.html", context)
+    where, given = queries.condition(what, event, units, [m.unit for m in members if m.unit not in at_top])
+    page = leads.page_of(where, given, after=request.GET.get("after", ""), before=request.GET.get("before", ""), is_open=False)
+    shown, total = lines(request, page.duties, now), queries.count(where, given)
+    context |= {
+        "rows": shown,
+        "away": max(0, _expected(what, event, units) - total),
+        "page": {
+            "shown": len(shown),
+            "total": total,
+            "before_url": f"{base}&before={page.before}" if page.before else "",
+            "after_url": f"{base}&after={page.after}" if page.after else "",
+        },
+    }
+    return render(request, "boards/list.html", context)
+
+
+def _expected(what: str, event: int, units: list[int]) -> int:
+    """The figure by the counts; what the list lacks of it lies out of the reader's range by now."""
+    if what not in ("held", "new", "closed", "late"):
+        return 0
+    counted = queries.figures_by_unit(event)
+    return sum(getattr(counted[u], what) for u in units if u in counted)
+
+
+@require_safe
+def accounts(request: HttpRequest) -> HttpResponse:
+    """Whether the accounts balance, as the worker last found it; names no person."""
+    allow(request, Permission.LEDGER_AUDIT)
+    last, head = Reckoning.objects.order_by("-id").first(), Seal.objects.order_by("-epoch", "-no").first()
+    context: dict[str, Any] = {"section": "accounts", "found": None, "head": None}
+    if head is not None:
+        context["head"] = {"no": head.no, "at": head.sealed_at, "chain": bytes(head.chain).hex()}
+    if last is not None:
+        report, language = last.report, get_language() or "zh"
+        gaps = [{"check": gap["check"], "text": gap["en" if language.startswith("en") else "zh"]} for gap in report["gaps"]]
+        wrong = Counter(gap["check"] for gap in gaps)
+        words = {"event": _("全程"), "day": _("当日")}
+        context["found"] = {
+            "at": last.at, "ok": last.ok, "n_gaps": last.n_gaps, "gaps": gaps,
+            "balances": [{"words": words.get(name, name), **sums} for name, sums in report["balance"].items()],
+            "checks": [{"name": name, "n": n, "n_gaps": wrong[name]} for name, n in sorted(report["checked"].items())],
+        }  # fmt: skip
+    return render(request, "boards/accounts.html", context)
+
+
+urlpatterns = [
+    path("accounts", accounts),
+    path("overview", overview, name="overview"),
+    path("overview/<int:unit>", overview),
+    path("overview/<int:unit>/figures", figures),
+    path("overview/<int:unit>/list", listed),
+]

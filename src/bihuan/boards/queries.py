@@ -1,0 +1,182 @@
+"""Figures of a jurisdiction, and the lists that they count. A figure and its list are one condition."""
+
+# ruff: noqa: E501  a statement or a sentence reads better unbroken
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+from bihuan.kernel import clock
+from bihuan.leads.loops import VERIFY
+from bihuan.leads.queries import LATE, PAGE_ROWS, rows
+from bihuan.loops import tallies
+from bihuan.regions import queries as regions
+
+WHATS = ("held", "new", "closed", "late", "helped", "phone_only")
+
+# Nobody's name is known, nor a document: the person is a number that was reported.
+_NUMBER_ONLY = "NOT EXISTS (SELECT 1 FROM cluster c JOIN cluster m ON m.root = c.root JOIN person p ON p.subject = m.subject WHERE c.subject = l.subject)"
+# The highest desk that was asked for help with a duty.
+_ASKED = "SELECT DISTINCT ON (f.loop) f.loop, f.unit FROM fired f ORDER BY f.loop, f.level DESC, f.bucket DESC"
+
+
+@dataclasses.dataclass(frozen=True)
+class Place:
+    """A unit with the half-open range of scope codes that it commands. `is_zone`: a functional zone, which is no division."""
+
+    unit: int
+    name: str
+    phone: str
+    kind: str
+    level: int
+    parent: int | None
+    lo: int
+    hi: int
+    is_zone: bool
+    region: str
+
+
+@dataclasses.dataclass
+class Figures:
+    held: int = 0
+    new: int = 0
+    closed: int = 0
+    late: int = 0
+    helped: int = 0
+
+    def add(self, other: Figures) -> None:
+        for field in dataclasses.fields(self):
+            setattr(self, field.name, getattr(self, field.name) + getattr(other, field.name))
+
+
+_PLACES = """
+SELECT u.id, u.name, r.name AS region, u.phone, u.kind, r.level, u.parent_id, s.scope, r.level = 3 AND r.division_code IS NULL AS is_zone
+FROM unit u JOIN region r ON r.id = u.region_id JOIN region_scope s ON s.region_id = r.id AND s.valid @> %(on)s::date
+"""
+
+
+def _place(row: dict[str, Any]) -> Place:
+    lo, hi = regions.span_of(row["scope"], row["level"])
+    return Place(row["id"], row["name"], row["phone"], row["kind"], row["level"], row["parent_id"], lo, hi, row["is_zone"], row["region"])
+
+
+def places(lo: int, hi: int) -> list[Place]:
+    """All units of a range, in the order of their codes. One statement."""
+    found = rows(
+        f"{_PLACES} WHERE s.scope >= %(lo)s AND s.scope < %(hi)s ORDER BY s.scope, u.kind, u.id", {"lo": lo, "hi": hi, "on": clock.today()}
+    )
+    return [_place(row) for row in found]
+
+
+def place(unit: int) -> Place | None:
+    found = rows(f"{_PLACES} WHERE u.id = %(unit)s", {"unit": unit, "on": clock.today()})
+    return _place(found[0]) if found else None
+
+
+def helped_by_owner(event: int) -> list[dict[str, Any]]:
+    """Open late duties for which help was asked, by owner and by the highest desk asked. One statement."""
+    return rows(
+        f"SELECT l.owner, a.unit AS asked, count(*) AS n FROM ({_ASKED}) a JOIN loop l ON l.id = a.loop"
+        f" WHERE l.closed_at IS NULL AND l.event = %s AND {LATE} GROUP BY 1, 2",
+        [event],
+    )
+
+
+def figures_by_unit(event: int) -> dict[int, Figures]:
+    """Exact counts of every unit in sight."""
+    return {c.unit: Figures(c.held, c.new, c.closed, c.late) for c in tallies.counts(event)}
+
+
+def own_units(members: Iterable[Place], below: Sequence[Place]) -> list[int]:
+    """Units at the top itself: its desk, its liaison desk, its senders; those in no range below."""
+    return [m.unit for m in members if not any(b.lo <= m.lo < b.hi for b in below)]
+
+
+def summed(
+    here: Place, below: Sequence[Place], members: Sequence[Place], counted: dict[int, Figures], helped: Sequence[dict[str, Any]]
+) -> dict[int, Figures]:
+    """Figures of each unit below (everything in its range), and under `here.unit` what is held at the top itself.
+
+    Help counts where the top or a desk above it was asked; what a unit below settles by itself is its own matter.
+    """
+    of = {m.unit: next((b.unit for b in below if b.lo <= m.lo < b.hi), here.unit) for m in members}
+    sums = {unit: Figures() for unit in (here.unit, *(b.unit for b in below))}
+    for unit, figures in counted.items():
+        if unit in of:
+            sums[of[unit]].add(figures)
+    for row in helped:
+        if row["owner"] in of and of.get(row["asked"], here.unit) == here.unit:
+            sums[of[row["owner"]]].helped += row["n"]
+    return sums
+
+
+def number_only(event: int, units: Sequence[int]) -> int:
+    where, given = condition("phone_only", event, units, ())
+    return rows(f"SELECT count(*) AS n FROM loop l WHERE {where}", given)[0]["n"]
+
+
+def due_until(event: int, units: Sequence[int], until: datetime) -> int:
+    """Duties that are not late yet and will be by then, if nothing is done."""
+    return rows(
+        "SELECT count(*) AS n FROM loop l WHERE l.closed_at IS NULL AND l.event = %s AND l.owner = ANY(%s) AND l.due_at >= %s AND l.due_at < %s",
+        [event, list(units), clock.now(), until],
+    )[0]["n"]
+
+
+def condition(what: str, event: int, units: Sequence[int], below: Sequence[int]) -> tuple[str, dict[str, Any]]:
+    """The duties `l` that a figure counts. `units`: whose duties; `below` (for helped): desks whose
+    help does not count, being below the top of the page."""
+    start = clock.day_start(clock.today())
+    given = {"event": event, "units": list(units), "below": list(below), "start": start, "kind": VERIFY.name}
+    parts = {
+        "held": "l.closed_at IS NULL AND l.owner = ANY(%(units)s)",
+        "new": "l.id IN (SELECT m.loop FROM movement m WHERE m.what = 'opened' AND m.to_unit = ANY(%(units)s) AND m.received_at >= %(start)s)",
+        "closed": "l.closed_at >= %(start)s AND l.owner = ANY(%(units)s)",
+        "late": f"l.closed_at IS NULL AND l.owner = ANY(%(units)s) AND {LATE}",
+        "helped": f"l.closed_at IS NULL AND l.owner = ANY(%(units)s) AND {LATE} AND l.id IN (SELECT a.loop FROM ({_ASKED}) a WHERE a.unit <> ALL(%(below)s))",
+        "phone_only": f"l.closed_at IS NULL AND l.owner = ANY(%(units)s) AND l.kind = %(kind)s AND {_NUMBER_ONLY}",
+    }
+    return f"l.event = %(event)s AND {parts[what]}", given
+
+
+def count(where: str, given: dict[str, Any]) -> int:
+    return rows(f"SELECT count(*) AS n FROM loop l WHERE {where}", given)[0]["n"]
+
+
+def unreconciled(event: int) -> list[dict[str, Any]]:
+    """Leads in sight without any duty to verify them, open or ended: nobody may be among them. At most a page.
+
+    A cheap part of what `verify` recounts over everything.
+    """
+    return rows(
+        f"""
+        SELECT le.id AS lead, le.subject, le.event FROM lead le
+        WHERE le.event = %(event)s AND le.merged_into IS NULL
+          AND NOT EXISTS (SELECT 1 FROM loop l WHERE l.subject = le.subject AND l.key = le.key AND l.event = le.event AND l.kind = %(kind)s)
+          AND NOT EXISTS (SELECT 1 FROM cluster c JOIN cluster m ON m.root = c.root
+                          JOIN loop l ON l.subject = m.subject AND l.event = le.event AND l.kind = %(kind)s WHERE c.subject = le.subject)
+        ORDER BY le.id LIMIT {PAGE_ROWS}
+        """,
+        {"event": event, "kind": VERIFY.name},
+    )
+
+
+def asked_of(unit: int, event: int) -> list[dict[str, Any]]:
+    """Units below that ask this desk for help: villages and people late, since when, and how often they have called."""
+    return rows(
+        f"""
+        WITH l AS (SELECT l.id, l.owner, l.subject, l.key, min(f.bucket) AS since FROM fired f JOIN loop l ON l.id = f.loop
+                   WHERE f.unit = %(unit)s AND l.owner <> f.unit AND l.closed_at IS NULL AND l.event = %(event)s AND {LATE} GROUP BY 1, 2, 3, 4)
+        SELECT coalesce(up.unit_id, o.id) AS unit, coalesce(up.name, r.name) AS name, coalesce(up.phone, o.phone) AS phone,
+               count(DISTINCT l.owner) AS n_units, count(*) AS n, min(l.since) AS since,
+               coalesce(sum((SELECT count(*) FROM fact t WHERE t.subject = l.subject AND t.kind = 'leads.contact_tried' AND t.event = %(event)s)), 0)::int AS tries
+        FROM l JOIN unit o ON o.id = l.owner JOIN region r ON r.id = o.region_id
+        LEFT JOIN LATERAL (SELECT p.id AS unit_id, pr.name, p.phone FROM unit_line ul JOIN unit p ON p.id = ul.above_id JOIN region pr ON pr.id = p.region_id
+                           WHERE ul.unit_id = o.id AND p.parent_id = %(unit)s ORDER BY ul.steps LIMIT 1) up ON TRUE
+        GROUP BY 1, 2, 3 ORDER BY count(*) DESC, 2 LIMIT 20
+        """,
+        {"unit": unit, "event": event},
+    )

@@ -1,0 +1,128 @@
+"""From checked rows to evidence: alias ids, blind indexes, what a document tells. No database.
+
+The id of an alias is an HMAC of its evidence, shaped as a UUID (version 8) whose two highest bits tell the kind:
+00 document, 01 name with phone, 10 phone. So better evidence has the smaller id.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date
+from uuid import UUID
+
+import numpy as np
+import polars as pl
+
+from bihuan.kernel.crypto import Keys
+from bihuan.kernel.text import name_key
+
+DOCUMENT, NAME_PHONE, PHONE = 0, 1, 2
+# The first id of the second and third kind: SQL compares with them.
+FIRST_NAME_PHONE = UUID("40000000-0000-0000-0000-000000000000")
+FIRST_PHONE = UUID("80000000-0000-0000-0000-000000000000")
+RESIDENT_ID = r"^[1-9]\d{5}(18|19|20|21)\d{2}(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])\d{3}[0-9X]$"
+
+
+def kind_of(alias: UUID) -> int:
+    """DOCUMENT, NAME_PHONE or PHONE."""
+    return alias.int >> 126
+
+
+def alias_of(keys: Keys, *, doc: str | None = None, name: str | None = None, phone: str | None = None) -> UUID:
+    """The alias of one piece of evidence: the document if there is one, else the name with the phone, else the phone.
+
+    ValueError when neither a document nor a phone is given.
+    """
+    frame = pl.DataFrame({"row": [0], "name": [name], "doc": [doc], "phone": [phone]}, schema_overrides=_SCHEMA)
+    return UUID(evidence(frame, keys, adult_years=0, on=date.min)["subject"][0])
+
+
+_SCHEMA = {"name": pl.String, "doc": pl.String, "phone": pl.String, "doc_kind": pl.String, "address": pl.String}
+
+
+def evidence(rows: pl.DataFrame, keys: Keys, *, adult_years: int, on: date) -> pl.DataFrame:
+    """One line per row, in the order of the rows.
+
+    `rows`: row, name, doc, doc_kind?, phone, address? (checked and normalised by intake; empty text = null).
+    Added: subject (text of the alias id), name_key, phone_idx, address_idx (bytea as text of COPY), birth_year, sex,
+    minor (younger than `adult_years` on the day `on`; null where no resident ID tells).
+    ValueError when a row has neither document nor phone.
+    """
+    missing = [pl.lit(None, pl.String).alias(c) for c in ("doc_kind", "address") if c not in rows.columns]
+    frame = rows.select("row", "name", "doc", "phone", *(c for c in ("doc_kind", "address") if c in rows.columns)).with_columns(*missing)
+    frame = frame.with_columns(
+        pl.col(c).cast(pl.String).str.strip_chars().replace("", None) for c in ("name", "doc", "doc_kind", "phone", "address")
+    ).with_columns(pl.col("doc").str.to_uppercase())
+    frame = _mapped(frame, "name", "name_key", _name_keys)
+    named = pl.col("name_key").is_not_null()
+    kind = pl.when(pl.col("doc").is_not_null()).then(DOCUMENT).when(named & pl.col("phone").is_not_null()).then(NAME_PHONE)
+    frame = frame.with_columns(kind.when(pl.col("phone").is_not_null()).then(PHONE).otherwise(None).alias("kind"))
+    if frame["kind"].null_count():
+        raise ValueError("a row has neither document nor phone: intake refuses it as no_identity")
+    said = (
+        pl.when(pl.col("kind") == DOCUMENT).then(pl.format("0{}", "doc"))
+        .when(pl.col("kind") == NAME_PHONE).then(pl.format("1{}\x1f{}", "name_key", "phone"))
+        .otherwise(pl.format("2{}", "phone"))
+    )  # fmt: skip
+    frame = frame.with_columns(said.alias("said"))
+    frame = _mapped(frame, "said", "subject", lambda values: _uuids(_hashed(keys, "alias", values), values))
+    frame = _mapped(frame, "phone", "phone_idx", lambda values: _bytea(_hashed(keys, "phone", values)))
+    frame = _mapped(frame, "address", "address_idx", lambda values: _bytea(_hashed(keys, "address", values)))
+    return _told_by_document(frame.drop("said"), adult_years, on)
+
+
+def _mapped(frame: pl.DataFrame, source: str, target: str, fn: Callable[[pl.Series], pl.Series]) -> pl.DataFrame:
+    """`fn` on the distinct values of a column, joined back; null stays null."""
+    values = frame[source].drop_nulls().unique()
+    if values.is_empty():
+        return frame.with_columns(pl.lit(None, pl.String).alias(target))
+    answers = pl.DataFrame({source: values, target: fn(values)})
+    return frame.join(answers, on=source, how="left", maintain_order="left")
+
+
+def _name_keys(names: pl.Series) -> pl.Series:
+    # Most names are Chinese characters only and are their own key.
+    plain = names.str.contains(r"^[\u4e00-\u9fff]+$")
+    keys = [n if p else name_key(n) or None for n, p in zip(names, plain, strict=True)]
+    return pl.Series(keys, dtype=pl.String)
+
+
+def _hashed(keys: Keys, kind: str, values: pl.Series) -> np.ndarray:
+    """HMACs of distinct values as a matrix of 16 bytes a line."""
+    index = keys.index
+    return np.frombuffer(b"".join([index(kind, v) for v in values]), np.uint8).reshape(-1, 16)
+
+
+def _uuids(hashes: np.ndarray, said: pl.Series) -> pl.Series:
+    """Hashes shaped as UUIDs of version 8 with the kind in the two highest bits; as text."""
+    kinds = said.str.slice(0, 1).cast(pl.UInt8).to_numpy()
+    ids = hashes.copy()
+    ids[:, 0] = (ids[:, 0] & 0x3F) | (kinds << 6)
+    ids[:, 6] = (ids[:, 6] & 0x0F) | 0x80
+    ids[:, 8] = (ids[:, 8] & 0x3F) | 0x80
+    h = _hex(ids)
+    parts = (h.str.slice(a, n) for a, n in ((0, 8), (8, 4), (12, 4), (16, 4), (20, 12)))
+    return pl.DataFrame(list(parts), schema=list("abcde")).select(pl.concat_str(pl.all(), separator="-"))["a"]
+
+
+def _bytea(hashes: np.ndarray) -> pl.Series:
+    return "\\x" + _hex(hashes)
+
+
+def _hex(matrix: np.ndarray) -> pl.Series:
+    raw, width = matrix.tobytes(), matrix.shape[1]
+    return pl.Series([raw[i : i + width] for i in range(0, len(raw), width)], dtype=pl.Binary).bin.encode("hex")
+
+
+def _told_by_document(frame: pl.DataFrame, adult_years: int, on: date) -> pl.DataFrame:
+    """Year of birth, sex (17th digit) and minority, from resident IDs (GB 11643)."""
+    resident = pl.col("doc").str.contains(RESIDENT_ID)
+    born = pl.when(resident).then(pl.col("doc").str.slice(6, 8).cast(pl.Int32, strict=False))
+    odd = pl.col("doc").str.slice(16, 1).cast(pl.Int32, strict=False) % 2 == 1
+    # Of age from the birthday on: born on the 28th, an adult on the 28th.
+    adult_if_born_by = (on.year - adult_years) * 10000 + on.month * 100 + on.day
+    return frame.with_columns(
+        (born // 10000).alias("birth_year"),
+        pl.when(resident).then(pl.when(odd).then(pl.lit("m")).otherwise(pl.lit("f"))).otherwise(pl.lit("")).alias("sex"),
+        (born > adult_if_born_by).alias("minor"),
+    )

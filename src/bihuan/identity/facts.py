@@ -1,0 +1,69 @@
+"""Facts about who is who. Opaque ids only: no name, number or phone ever stands in a fact."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from bihuan.ledger.kinds import FactKind
+
+
+@dataclass(frozen=True)
+class Linked:
+    """Alias `a` is the same person as alias `b`. `rule`: name_phone, phone or officer (then with a reason)."""
+
+    a: UUID
+    b: UUID
+    rule: str
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Unlinked:
+    """The link of `a` with `b` under `rule` no longer holds; `officer`: an officer says that they are different."""
+
+    a: UUID
+    b: UUID
+    rule: str
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Doubted:
+    """The subject may be the same person as `other`: an officer must decide.
+
+    `question` = subject:other:n, n counting how often the pair was asked about before. It is the duty's key: each
+    question is one duty, also where links make several of them questions about one person.
+    """
+
+    other: UUID
+    question: str
+
+
+@dataclass(frozen=True)
+class Settled:
+    """The question whether the subject is `other` is answered; `same` is None where another answer settled it too."""
+
+    other: UUID
+    question: str
+    same: bool | None
+
+
+@dataclass(frozen=True)
+class Unmasked:
+    """Somebody read the full identity of the subject. `reading`: full, or call (the phone, to ring it)."""
+
+    reading: str
+
+
+LINKED = FactKind("identity.linked", Linked)
+UNLINKED = FactKind("identity.unlinked", Unlinked)
+DOUBTED = FactKind("identity.doubted", Doubted, key="question")
+SETTLED = FactKind("identity.settled", Settled, key="question")
+UNMASKED = FactKind("identity.unmasked", Unmasked)
+
+
+def pair_of(question: str) -> tuple[UUID, UUID]:
+    """The two aliases that a question (the key of a duty to settle) is about."""
+    a, b, _ = question.split(":")
+    return UUID(a), UUID(b)

@@ -1,0 +1,289 @@
+"""Links recomputed for what was touched, set-based. The meaning stands in `oracle`; `match` and `actions` call it.
+
+Why no walk through links is needed: officers' decisions form groups (`judged`, few). A group without a document is
+joined by rule 1 to at most one group with a document, a group of phones by rule 2 to at most one person. So a person is
+at most three layers deep, and every root is found by joins.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from uuid import UUID
+
+import polars as pl
+import psycopg
+
+from bihuan.identity import facts
+from bihuan.identity.evidence import FIRST_NAME_PHONE as N0
+from bihuan.identity.evidence import FIRST_PHONE as P0
+from bihuan.kernel import ids
+from bihuan.ledger.kinds import FactKind
+from bihuan.loops import clusters
+from bihuan.loops.record import copy_frame, record_many
+
+# Serialises whoever links: two lists imported at once must see each other's evidence.
+LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('bihuan.identity', 0))"
+
+_TEMPORARY = ("id_apart", "id_n", "id_cand", "id_target", "id_p", "id_hold", "id_phone_target", "id_desired", "id_moved")
+
+# Officers' "different", between groups, both ways.
+_APART = """
+CREATE TEMPORARY TABLE id_apart ON COMMIT DROP AS
+SELECT coalesce(ja.root, p.a) AS x, coalesce(jb.root, p.b) AS y
+FROM (SELECT a, b FROM link WHERE rule = 'officer' AND ended_by IS NULL AND NOT same
+      UNION SELECT b, a FROM link WHERE rule = 'officer' AND ended_by IS NULL AND NOT same) p
+LEFT JOIN judged ja ON ja.subject = p.a LEFT JOIN judged jb ON jb.subject = p.b"""
+
+# Groups whose rule 1 must be decided again: touched names, names that meet a touched document, and whatever officers
+# joined to them. A touched document alone needs it only where its root may change.
+_N = f"""
+CREATE TEMPORARY TABLE id_n ON COMMIT DROP AS
+WITH seed AS (
+  SELECT subject FROM pg_temp.id_touched WHERE subject >= '{N0}' AND subject < '{P0}'
+  UNION
+  SELECT t.subject FROM pg_temp.id_touched t JOIN cluster c USING (subject) LEFT JOIN judged j USING (subject)
+  WHERE j.root IS NOT NULL OR (t.subject < '{N0}' AND c.root <> t.subject)
+  UNION
+  SELECT hn.subject
+  FROM pg_temp.id_touched t JOIN holding hd ON hd.subject = t.subject
+  JOIN holding hn ON hn.phone_idx = hd.phone_idx AND hn.name_key = hd.name_key
+  WHERE t.subject < '{N0}' AND hn.subject >= '{N0}' AND hn.subject < '{P0}'),
+groups AS (SELECT DISTINCT coalesce(j.root, s.subject) AS g FROM seed s LEFT JOIN judged j USING (subject))
+SELECT groups.g, coalesce(j.subject, groups.g) AS n FROM groups LEFT JOIN judged j ON j.root = groups.g
+WHERE groups.g < '{P0}'"""
+
+_CANDIDATES = f"""
+CREATE TEMPORARY TABLE id_cand ON COMMIT DROP AS
+SELECT DISTINCT x.g, x.n, hd.subject AS d, coalesce(jd.root, hd.subject) AS dg
+FROM pg_temp.id_n x
+JOIN holding hn ON hn.subject = x.n
+JOIN holding hd ON hd.phone_idx = hn.phone_idx AND hd.name_key = hn.name_key AND hd.subject < '{N0}'
+LEFT JOIN judged jd ON jd.subject = hd.subject
+WHERE x.g >= '{N0}' AND x.g < '{P0}' AND x.n >= '{N0}' AND x.n < '{P0}'
+  AND NOT EXISTS (SELECT 1 FROM pg_temp.id_apart a WHERE a.x = x.g AND a.y = coalesce(jd.root, hd.subject))"""
+
+_TARGET = """
+CREATE TEMPORARY TABLE id_target ON COMMIT DROP AS
+SELECT g, (array_agg(dg ORDER BY dg))[1] AS dg FROM pg_temp.id_cand GROUP BY g HAVING count(DISTINCT dg) = 1"""
+
+_DESIRED = """
+CREATE TEMPORARY TABLE id_desired ON COMMIT DROP AS
+SELECT DISTINCT ON (n) n AS a, d AS b, 'name_phone'::text AS rule
+FROM pg_temp.id_cand JOIN pg_temp.id_target USING (g) ORDER BY n, d"""
+
+_MOVED = """
+CREATE TEMPORARY TABLE id_moved ON COMMIT DROP AS
+SELECT x.n AS subject, c.root AS was, coalesce(t.dg, x.g) AS root
+FROM pg_temp.id_n x JOIN cluster c ON c.subject = x.n LEFT JOIN pg_temp.id_target t ON t.g = x.g
+WHERE c.root <> coalesce(t.dg, x.g)"""
+
+# Phones whose rule 2 must be decided again: those of everything touched or regrouped above.
+_P = f"""
+CREATE TEMPORARY TABLE id_p ON COMMIT DROP AS
+WITH phones AS (
+  SELECT h.phone_idx FROM pg_temp.id_touched JOIN holding h USING (subject)
+  UNION SELECT h.phone_idx FROM pg_temp.id_n x JOIN holding h ON h.subject = x.n),
+seed AS (
+  SELECT h.subject FROM phones JOIN holding h USING (phone_idx) WHERE h.subject >= '{P0}'
+  UNION SELECT subject FROM pg_temp.id_touched WHERE subject >= '{P0}'),
+groups AS (SELECT DISTINCT coalesce(j.root, s.subject) AS g FROM seed s LEFT JOIN judged j USING (subject))
+SELECT groups.g, coalesce(j.subject, groups.g) AS p FROM groups LEFT JOIN judged j ON j.root = groups.g"""
+
+_HOLDERS = f"""
+CREATE TEMPORARY TABLE id_hold ON COMMIT DROP AS
+SELECT DISTINCT x.g, x.p, h.subject AS h, c.root
+FROM pg_temp.id_p x JOIN holding hp ON hp.subject = x.p
+JOIN holding h ON h.phone_idx = hp.phone_idx AND h.subject < '{P0}' JOIN cluster c ON c.subject = h.subject
+WHERE x.g >= '{P0}'"""
+
+# Under age is whom every known document tells so; unknown age counts as adult.
+_PHONE_TARGET = """
+CREATE TEMPORARY TABLE id_phone_target ON COMMIT DROP AS
+WITH under_age AS (
+  SELECT k.root FROM (SELECT DISTINCT root FROM pg_temp.id_hold) k
+  JOIN cluster m ON m.root = k.root JOIN person p ON p.subject = m.subject
+  GROUP BY k.root HAVING bool_and(p.minor)),
+shut_out AS (SELECT a.x AS g, c.root FROM pg_temp.id_apart a JOIN cluster c ON c.subject = a.y),
+eligible AS (
+  SELECT h.g, h.root FROM pg_temp.id_hold h
+  WHERE NOT EXISTS (SELECT 1 FROM under_age u WHERE u.root = h.root)
+    AND NOT EXISTS (SELECT 1 FROM shut_out s WHERE s.g = h.g AND s.root = h.root))
+SELECT g, (array_agg(root))[1] AS root FROM eligible GROUP BY g HAVING count(DISTINCT root) = 1"""
+
+_DESIRED_PHONES = """
+INSERT INTO pg_temp.id_desired (a, b, rule)
+SELECT DISTINCT ON (h.p) h.p, h.h, 'phone' FROM pg_temp.id_hold h JOIN pg_temp.id_phone_target t USING (g, root) ORDER BY h.p, h.h"""
+
+# Groups of phones that officers joined to a name or document were placed with it above.
+_MOVED_PHONES = f"""
+INSERT INTO pg_temp.id_moved (subject, was, root)
+SELECT x.p, c.root, coalesce(t.root, x.g)
+FROM pg_temp.id_p x JOIN cluster c ON c.subject = x.p LEFT JOIN pg_temp.id_phone_target t ON t.g = x.g
+WHERE x.g >= '{P0}' AND c.root <> coalesce(t.root, x.g)"""
+
+_PLACE = "UPDATE cluster c SET root = m.root FROM pg_temp.id_moved m WHERE c.subject = m.subject AND c.root <> m.root"
+
+# What stands and should not (link id given), what should stand and does not. `nth` tells a pair's repeated links apart.
+_DIFFERENCE = """
+WITH scope AS (SELECT n AS a FROM pg_temp.id_n UNION SELECT p FROM pg_temp.id_p),
+standing AS (SELECT l.id, l.a, l.b, l.rule FROM scope JOIN link l USING (a) WHERE l.ended_by IS NULL AND l.rule <> 'officer'),
+changes AS (
+  SELECT s.id, s.a, s.b, s.rule FROM standing s LEFT JOIN pg_temp.id_desired d USING (a, b, rule) WHERE d.a IS NULL
+  UNION ALL
+  SELECT NULL, d.a, d.b, d.rule FROM pg_temp.id_desired d LEFT JOIN standing s USING (a, b, rule) WHERE s.id IS NULL)
+SELECT id, a::text, b::text, rule, (SELECT count(*) FROM link l WHERE l.a = c.a AND l.b = c.b) AS nth
+FROM changes c ORDER BY a, id NULLS LAST"""
+
+_DOUBTS = """
+WITH desired AS (
+  SELECT DISTINCT c.g AS a, c.dg AS b FROM pg_temp.id_cand c LEFT JOIN pg_temp.id_target t USING (g) WHERE t.g IS NULL),
+standing AS (SELECT o.id, o.a, o.b FROM doubt o
+  WHERE o.ended_by IS NULL AND o.why = 'evidence' AND o.a IN (SELECT n FROM pg_temp.id_n)),
+changes AS (
+  SELECT s.id, s.a, s.b FROM standing s LEFT JOIN desired d USING (a, b) WHERE d.a IS NULL
+  UNION ALL SELECT NULL, d.a, d.b FROM desired d LEFT JOIN standing s USING (a, b) WHERE s.id IS NULL)
+SELECT id, a::text, b::text, (SELECT count(*) FROM doubt o WHERE o.a = c.a AND o.b = c.b AND (c.id IS NULL OR o.id < c.id)) AS nth
+FROM changes c ORDER BY a, b"""
+
+_ASKED = {"other": pl.col("b"), "question": pl.format("{}:{}:{}", "a", "b", "nth")}
+
+
+@dataclasses.dataclass(frozen=True)
+class Relinked:
+    """What a recomputation changed: aliases whose root is another one now (text of ids), counts of links and doubts."""
+
+    aliases: list[str]
+    n_linked: int
+    n_unlinked: int
+    n_doubted: int
+    n_settled: int
+
+
+def touch(cursor: psycopg.Cursor, select: str, parameters: tuple = ()) -> None:
+    """`id_touched` = the aliases whose evidence or whose judgement changed."""
+    cursor.execute("DROP TABLE IF EXISTS pg_temp.id_touched")
+    cursor.execute(f"CREATE TEMPORARY TABLE id_touched ON COMMIT DROP AS {select}", parameters)
+    cursor.execute("ANALYZE pg_temp.id_touched")
+
+
+def relink(cursor: psycopg.Cursor, *, event: int, by, act: UUID, answer: dict[tuple[str, str], bool] | None = None) -> Relinked:
+    """Recompute links, doubts and clusters around `id_touched`; record what changed; let the duties follow.
+
+    The caller holds LOCK and is the engine. `answer`: doubts (a, b) that an officer has just answered. The number of
+    statements does not depend on how much changed.
+    """
+    if not cursor.execute("SELECT EXISTS (SELECT 1 FROM pg_temp.id_touched)").fetchone()[0]:
+        return Relinked([], 0, 0, 0, 0)
+    recompute(cursor)
+    changes = _frame(cursor, _DIFFERENCE, {"id": pl.Int64, "a": pl.String, "b": pl.String, "rule": pl.String, "nth": pl.Int64})
+    doubts = _frame(cursor, _DOUBTS, {"id": pl.Int64, "a": pl.String, "b": pl.String, "nth": pl.Int64})
+    n_linked, n_unlinked = _write_links(cursor, changes, act)
+    n_doubted, n_settled = _write_doubts(cursor, doubts, act)
+    moved = [row[0] for row in cursor.execute("SELECT DISTINCT subject::text FROM pg_temp.id_moved ORDER BY 1").fetchall()]
+    _drop(cursor)
+
+    def tell(kind: FactKind, part: pl.DataFrame, **columns) -> None:
+        if len(part):
+            record_many(kind, part.select(id=_ids(part, kind.name, act), subject="a", **columns), event=event, by=by, act=act)
+
+    pair = {"a": pl.col("a"), "b": pl.col("b"), "rule": pl.col("rule"), "reason": pl.lit("")}
+    tell(facts.UNLINKED, _ended(changes), **pair)
+    tell(facts.LINKED, _begun(changes), **pair)
+    # Duties follow the persons before doubts open duties of their own.
+    both = clusters.after_relink(event, moved, act, by).both_worked_on if moved else ()
+    gone = _ended(doubts)
+    same = [answer.get((a, b)) for a, b in gone.select("a", "b").iter_rows()] if answer else [None] * len(gone)
+    tell(facts.SETTLED, gone, **_ASKED, same=pl.Series(same, dtype=pl.Boolean))
+    tell(facts.DOUBTED, _begun(doubts), **_ASKED)
+    if both:
+        n_doubted += _doubt_work(cursor, both, event=event, by=by, act=act)
+    return Relinked(moved, n_linked, n_unlinked, n_doubted, n_settled)
+
+
+def _doubt_work(cursor: psycopg.Cursor, both: tuple[tuple[int, int], ...], *, event: int, by, act: UUID) -> int:
+    """Two desks had worked on what is now one person: an officer says whether that is right and one duty is enough."""
+    subjects = dict(cursor.execute("SELECT id, subject::text FROM loop WHERE id = ANY(%s)", ([i for p in both for i in p],)).fetchall())
+    pairs = {tuple(sorted((subjects[x], subjects[y]), reverse=True)) for x, y in both if subjects[x] != subjects[y]}
+    part = _frame(
+        cursor,
+        "SELECT p.a::text, p.b::text, count(o.id) AS nth"
+        " FROM unnest(%s::uuid[], %s::uuid[]) AS p(a, b) LEFT JOIN doubt o ON o.a = p.a AND o.b = p.b"
+        " GROUP BY 1, 2 HAVING count(o.id) FILTER (WHERE o.ended_by IS NULL) = 0 ORDER BY 1, 2",
+        {"a": pl.String, "b": pl.String, "nth": pl.Int64},
+        ([a for a, _ in sorted(pairs)], [b for _, b in sorted(pairs)]),
+    )
+    if part.is_empty():
+        return 0
+    made = _ids(part, facts.DOUBTED.name, act)
+    cursor.execute(
+        "INSERT INTO doubt (a, b, fact, why) SELECT *, 'work' FROM unnest(%s::uuid[], %s::uuid[], %s::uuid[])",
+        (part["a"].to_list(), part["b"].to_list(), made.to_list()),
+    )
+    record_many(facts.DOUBTED, part.select(id=made, subject="a", **_ASKED), event=event, by=by, act=act)
+    return len(part)
+
+
+def recompute(cursor: psycopg.Cursor) -> None:
+    """The temporary tables of what ought to be, and the clusters accordingly. Links and doubts are not yet written."""
+    _drop(cursor)
+    for statement, table in (
+        (_APART, "id_apart"), (_N, "id_n"), (_CANDIDATES, "id_cand"), (_TARGET, "id_target"), (_DESIRED, "id_desired"),
+        (_MOVED, "id_moved"), (_PLACE, None), (_P, "id_p"), (_HOLDERS, "id_hold"), (_PHONE_TARGET, "id_phone_target"),
+        (_DESIRED_PHONES, None), (_MOVED_PHONES, None), (_PLACE, None),
+    ):  # fmt: skip
+        cursor.execute(statement)
+        if table:
+            cursor.execute(f"ANALYZE pg_temp.{table}")
+
+
+def _drop(cursor: psycopg.Cursor) -> None:
+    cursor.execute("DROP TABLE IF EXISTS " + ", ".join(f"pg_temp.{name}" for name in _TEMPORARY))
+
+
+def _frame(cursor: psycopg.Cursor, select: str, schema: dict, parameters: tuple | None = None) -> pl.DataFrame:
+    return pl.DataFrame(cursor.execute(select, parameters).fetchall(), schema=schema, orient="row")
+
+
+def _ended(changes: pl.DataFrame) -> pl.DataFrame:
+    return changes.filter(pl.col("id").is_not_null())
+
+
+def _begun(changes: pl.DataFrame) -> pl.DataFrame:
+    return changes.filter(pl.col("id").is_null())
+
+
+def _ids(part: pl.DataFrame, kind: str, act: UUID) -> pl.Series:
+    """Computed from the act, so that the act repeated makes the same."""
+    made = [str(ids.derived_id(act, kind, a, b, nth)) for a, b, nth in part.select("a", "b", "nth").iter_rows()]
+    return pl.Series("id", made, dtype=pl.String)
+
+
+def _write_links(cursor: psycopg.Cursor, changes: pl.DataFrame, act: UUID) -> tuple[int, int]:
+    ended, begun = _ended(changes), _begun(changes)
+    if len(ended):
+        cursor.execute(
+            "UPDATE link l SET ended_by = e.fact FROM unnest(%s::bigint[], %s::uuid[]) AS e(id, fact) WHERE l.id = e.id",
+            (ended["id"].to_list(), _ids(ended, facts.UNLINKED.name, act).to_list()),
+        )
+    if len(begun):
+        staged = begun.select("a", "b", "rule", fact=_ids(begun, facts.LINKED.name, act))
+        cursor.execute("CREATE TEMPORARY TABLE id_begun (a uuid, b uuid, rule text, fact uuid) ON COMMIT DROP")
+        copy_frame(cursor, "pg_temp.id_begun", staged)
+        cursor.execute("INSERT INTO link (a, b, rule, fact, same) SELECT a, b, rule, fact, true FROM pg_temp.id_begun ORDER BY a")
+        cursor.execute("DROP TABLE pg_temp.id_begun")
+    return len(begun), len(ended)
+
+
+def _write_doubts(cursor: psycopg.Cursor, changes: pl.DataFrame, act: UUID) -> tuple[int, int]:
+    ended, begun = _ended(changes), _begun(changes)
+    if len(ended):
+        cursor.execute(
+            "UPDATE doubt o SET ended_by = e.fact FROM unnest(%s::bigint[], %s::uuid[]) AS e(id, fact) WHERE o.id = e.id",
+            (ended["id"].to_list(), _ids(ended, facts.SETTLED.name, act).to_list()),
+        )
+    if len(begun):
+        cursor.execute(
+            "INSERT INTO doubt (a, b, fact, why) SELECT *, 'evidence' FROM unnest(%s::uuid[], %s::uuid[], %s::uuid[])",
+            (begun["a"].to_list(), begun["b"].to_list(), _ids(begun, facts.DOUBTED.name, act).to_list()),
+        )
+    return len(begun), len(ended)

@@ -1,0 +1,202 @@
+"""`match`: the only maker of persons. Rows of a list in, aliases and their persons out, set-based."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterable
+from datetime import date
+from uuid import UUID
+
+import polars as pl
+import psycopg
+from django.db import connection
+
+from bihuan.access.door import engine
+from bihuan.identity import keys, links
+from bihuan.identity.evidence import PHONE, evidence
+from bihuan.kernel.crypto import seal, unseal
+from bihuan.loops.record import copy_frame
+
+_TEMPORARY = ("id_alias", "id_phone", "id_address", "id_sealed", "id_new", "id_aged", "id_changed", "id_touched")
+_UNSTAGING = "DROP TABLE IF EXISTS " + ", ".join(f"pg_temp.{name}" for name in _TEMPORARY)
+
+_STAGING = """
+CREATE TEMPORARY TABLE id_alias (
+  subject uuid, kind int, name text, name_key text, birth_year smallint, sex text, minor boolean) ON COMMIT DROP;
+CREATE TEMPORARY TABLE id_phone (subject uuid, name_key text, phone_idx bytea) ON COMMIT DROP;
+CREATE TEMPORARY TABLE id_address (subject uuid, address_idx bytea) ON COMMIT DROP;
+CREATE TEMPORARY TABLE id_sealed (subject uuid, blob bytea) ON COMMIT DROP;
+CREATE TEMPORARY TABLE id_new (subject uuid) ON COMMIT DROP;
+CREATE TEMPORARY TABLE id_aged (subject uuid) ON COMMIT DROP;
+CREATE TEMPORARY TABLE id_changed (subject uuid) ON COMMIT DROP"""
+
+_NEW = """
+WITH made AS (
+  INSERT INTO subject (id, kind) SELECT subject, 'person' FROM pg_temp.id_alias ORDER BY subject
+  ON CONFLICT (id) DO NOTHING RETURNING id)
+INSERT INTO pg_temp.id_new SELECT id FROM made"""
+
+_CLUSTERS = """
+INSERT INTO cluster (subject, root) SELECT subject, subject FROM pg_temp.id_new ORDER BY subject
+ON CONFLICT (subject) DO NOTHING"""
+
+# A person is a minor while every event in which the document was seen found so; a first name fills an empty one.
+_PERSONS = f"""
+WITH changed AS (
+  INSERT INTO person AS p (subject, name, name_key, birth_year, sex, minor, marks)
+  SELECT subject, coalesce(name, ''), coalesce(name_key, ''), birth_year, coalesce(sex, ''), minor, '{{}}'
+  FROM pg_temp.id_alias WHERE kind <> {PHONE} ORDER BY subject
+  ON CONFLICT (subject) DO UPDATE SET
+    name = CASE WHEN p.name_key = '' THEN excluded.name ELSE p.name END,
+    name_key = CASE WHEN p.name_key = '' THEN excluded.name_key ELSE p.name_key END,
+    minor = p.minor AND excluded.minor
+  WHERE (p.name_key = '' AND excluded.name_key <> '') OR (p.minor AND NOT excluded.minor)
+  RETURNING p.subject)
+INSERT INTO pg_temp.id_aged SELECT subject FROM changed"""
+
+# Whose evidence grew: a holding that is new in this event.
+_CHANGED = """
+WITH held AS (
+  INSERT INTO holding (event, subject, phone_idx, name_key)
+  SELECT %s, subject, phone_idx, name_key FROM pg_temp.id_phone ORDER BY phone_idx, subject
+  ON CONFLICT (subject, phone_idx, name_key, event) DO NOTHING RETURNING subject)
+INSERT INTO pg_temp.id_changed SELECT DISTINCT subject FROM held"""
+
+# Only persons about whom something new is known are sealed (again).
+_TO_SEAL = """
+WITH own AS (SELECT subject, blob, address_idx FROM identity WHERE event = %(event)s AND subject IN (SELECT subject FROM pg_temp.id_alias)),
+grown AS (
+  SELECT subject FROM pg_temp.id_changed
+  UNION SELECT s.subject FROM pg_temp.id_alias s WHERE NOT EXISTS (SELECT 1 FROM own WHERE own.subject = s.subject)
+  UNION SELECT s.subject FROM pg_temp.id_address s JOIN own USING (subject) WHERE s.address_idx <> ALL (own.address_idx))
+SELECT grown.subject::text, own.blob FROM grown LEFT JOIN own USING (subject)"""
+
+_SEALED = """
+INSERT INTO identity AS i (subject, event, blob, address_idx)
+SELECT s.subject, %s, s.blob, coalesce(a.idx, '{}')
+FROM pg_temp.id_sealed s
+LEFT JOIN (SELECT subject, array_agg(DISTINCT address_idx) AS idx FROM pg_temp.id_address GROUP BY subject) a USING (subject)
+ORDER BY s.subject
+ON CONFLICT (subject, event) DO UPDATE SET blob = excluded.blob,
+  address_idx = ARRAY(SELECT DISTINCT v FROM unnest(i.address_idx || excluded.address_idx) AS v)"""
+
+_ROOTS = "SELECT a.subject::text, c.root::text FROM pg_temp.id_alias a JOIN cluster c USING (subject)"
+
+_NEW_PERSONS = """
+SELECT count(DISTINCT c.root) FROM pg_temp.id_new n JOIN cluster c USING (subject)
+WHERE NOT EXISTS (SELECT 1 FROM cluster m WHERE m.root = c.root AND m.subject NOT IN (SELECT subject FROM pg_temp.id_new))"""
+
+
+@dataclasses.dataclass(frozen=True)
+class Matched:
+    """`aliases`, `roots`: text of ids, one per row in the order of the rows. `relinked`: aliases with another root than before.
+
+    `n_new_persons`: persons (clusters) of whom nothing was known before. `links`: counts of what changed.
+    """
+
+    aliases: pl.Series
+    roots: pl.Series
+    relinked: list[str]
+    n_new_persons: int
+    links: links.Relinked
+
+
+def match(rows: pl.DataFrame, *, event: int, by, act: UUID, adult_years: int, on: date) -> Matched:
+    """Find or make the alias of each row, and link what the evidence links. Inside an action; waits for another match.
+
+    `rows`: row, name, doc, phone, and where there are doc_kind, address (text, null where missing; checked by intake).
+    `on`: the event's opening day, on which a person of `adult_years` is an adult. `by`: a Post; the caller has decided
+    that it may. The same rows again change nothing. The number of statements does not depend on the number of rows.
+    ValueError when a row has neither document nor phone.
+    """
+    lines = evidence(rows, keys.installation(), adult_years=adult_years, on=on)
+    if lines.is_empty():
+        empty = pl.Series([], dtype=pl.String)
+        return Matched(empty, empty, [], 0, links.Relinked([], 0, 0, 0, 0))
+    key = keys.ensure_data_key(event)
+    with engine(), psycopg.Cursor(connection.connection) as cursor:
+        cursor.execute(links.LOCK)
+        _stage(cursor, lines)
+        for statement in (_NEW, "ANALYZE pg_temp.id_new", _CLUSTERS, _PERSONS):
+            cursor.execute(statement)
+        cursor.execute(_CHANGED, (event,))
+        _seal_changed(cursor, lines, event, key)
+        links.touch(cursor, "SELECT subject FROM pg_temp.id_changed UNION SELECT subject FROM pg_temp.id_aged")
+        relinked = links.relink(cursor, event=event, by=by, act=act)
+        roots = pl.DataFrame(cursor.execute(_ROOTS).fetchall(), schema={"subject": pl.String, "root": pl.String}, orient="row")
+        n_new = cursor.execute(_NEW_PERSONS).fetchone()[0]
+        cursor.execute(_UNSTAGING)
+    answered = lines.select("subject").join(roots, on="subject", how="left", maintain_order="left")
+    return Matched(lines["subject"].alias("alias"), answered["root"], relinked.aliases, n_new, relinked)
+
+
+def _stage(cursor: psycopg.Cursor, lines: pl.DataFrame) -> None:
+    cursor.execute(_UNSTAGING)
+    cursor.execute(_STAGING)
+    named_first = lines.sort(pl.col("name_key").is_null(), maintain_order=True)
+    aliases = named_first.unique("subject", keep="first", maintain_order=True)
+    copy_frame(cursor, "pg_temp.id_alias", aliases.select("subject", "kind", "name", "name_key", "birth_year", "sex", "minor"))
+    # A phone by itself has no name; what a list writes beside it would make it a name with a phone.
+    phones = lines.filter(pl.col("phone").is_not_null()).select("subject", pl.col("name_key").fill_null(""), "phone_idx").unique()
+    copy_frame(cursor, "pg_temp.id_phone", phones)
+    copy_frame(cursor, "pg_temp.id_address", lines.filter(pl.col("address_idx").is_not_null()).select("subject", "address_idx").unique())
+    cursor.execute("ANALYZE pg_temp.id_alias (subject), pg_temp.id_phone (subject), pg_temp.id_address (subject)")
+
+
+def _seal_changed(cursor: psycopg.Cursor, lines: pl.DataFrame, event: int, key: bytes) -> None:
+    """Merge what is new into the sealed values, and seal. Python per changed person; nothing for the others."""
+    before = dict(cursor.execute(_TO_SEAL, {"event": event}).fetchall())
+    if not before:
+        return
+    fresh = (
+        lines.filter(pl.col("subject").is_in(list(before)))
+        .group_by("subject", maintain_order=True)
+        .agg(
+            pl.col("doc").first(),
+            pl.col("doc_kind").drop_nulls().first(),
+            pl.col("phone").drop_nulls().unique(maintain_order=True).alias("phones"),
+            pl.col("address").drop_nulls().unique(maintain_order=True).alias("addresses"),
+        )
+    )
+    fresh = fresh.select("subject", pl.struct("doc", "doc_kind", "phones", "addresses").struct.json_encode().alias("said"))
+    blobs = []
+    for subject, said in fresh.iter_rows():
+        bound_to = bytes.fromhex(subject.replace("-", ""))
+        if before[subject] is not None:
+            said = opened(key, bytes(before[subject]), bound_to).merged(said)
+        blobs.append("\\x" + seal(key, said.encode(), bound_to).hex())
+    copy_frame(cursor, "pg_temp.id_sealed", fresh.select("subject", blob=pl.Series(blobs)))
+    cursor.execute("ANALYZE pg_temp.id_sealed")
+    cursor.execute(_SEALED, (event,))
+
+
+@dataclasses.dataclass(frozen=True)
+class Opened:
+    """What an identity's sealed value says."""
+
+    doc: str | None = None
+    doc_kind: str | None = None
+    phones: tuple[str, ...] = ()
+    addresses: tuple[str, ...] = ()
+
+    def merged(self, said: str) -> str:
+        """This and what is newly said (JSON), as JSON; what was known first stays first."""
+        new = json.loads(said)
+        whole = {
+            "doc": self.doc or new["doc"],
+            "doc_kind": self.doc_kind or new["doc_kind"],
+            "phones": _together(self.phones, new["phones"]),
+            "addresses": _together(self.addresses, new["addresses"]),
+        }
+        return json.dumps(whole, ensure_ascii=False)
+
+
+def opened(key: bytes, blob: bytes, subject: bytes) -> Opened:
+    """Open an identity's sealed value; InvalidTag when it belongs to another alias or key."""
+    said = json.loads(unseal(key, blob, subject))
+    return Opened(said["doc"], said["doc_kind"], tuple(said["phones"]), tuple(said["addresses"]))
+
+
+def _together(old: Iterable[str], new: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys([*old, *new]))

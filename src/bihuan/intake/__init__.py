@@ -1,0 +1,1 @@
+"""Lists and messages from senders: read, map, check, account for every row."""

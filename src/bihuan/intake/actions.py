@@ -1,0 +1,208 @@
+"""A file from upload to accounts: stored, read, checked, committed batch by batch."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import time
+from collections import Counter
+from datetime import timedelta
+from uuid import UUID
+
+import polars as pl
+import psycopg
+from django.db import connection, transaction
+
+from bihuan.access import scope
+from bihuan.access.action import action
+from bihuan.access.decide import require
+from bihuan.access.models import Post
+from bihuan.access.permissions import Permission
+from bihuan.identity import keys
+from bihuan.intake import check, columns, read, registry
+from bihuan.intake.models import IntakeFile
+from bihuan.intake.places import resolver_of
+from bihuan.kernel import clock, crypto
+from bihuan.kernel.refused import Refused
+from bihuan.loops.record import copy_frame
+from bihuan.regions import queries as regions
+
+# One transaction holds locks for at most about two seconds.
+BATCH_ROWS = 2_000
+# A living process beats with every batch; one that is silent this long is dead.
+SILENCE = timedelta(seconds=60)
+WARNINGS_KEPT = 500
+BYTES_MAX = 200 * 1024 * 1024
+OUTCOMES = ("created", "changed", "unchanged", "duplicate", "rejected")
+
+
+@dataclasses.dataclass(frozen=True)
+class Stored:
+    """A file taken in; `seen_before` = the same bytes came from this unit before (they may come again: nothing changes)."""
+
+    file: int
+    seen_before: bool
+
+
+@action
+def store(
+    *, by, event: int, kind: str, source: str, name: str, data: bytes, act: UUID, forced: dict | None = None, claim: bool = False
+) -> Stored:
+    """Keep a file, encrypted, before anything is read from it. Safe to repeat with the same act.
+
+    `claim`: the caller goes on with `process` itself; otherwise the worker takes the file.
+
+    Refuses: a kind or source that nobody registered, an empty file (`file_empty`), one over the limit (`file_too_large`).
+    """
+    require(by, Permission.LIST_IMPORT)
+    if kind not in registry.kinds() or source not in registry.kind(kind).sources:
+        raise Refused("source_unknown", "请选择名单来源。", "Please choose the source of the list.", "source")
+    if not data:
+        raise Refused("file_empty", "文件是空的，请检查后重新上传。", "The file is empty; please check and upload again.", name)
+    if len(data) > BYTES_MAX:
+        raise Refused("file_too_large", "文件超过200MB，请分成几份。", "The file is over 200 MB; please split it.", name)
+    known = IntakeFile.objects.filter(act=act).first()
+    if known is not None:
+        return Stored(known.id, True)
+    sha256 = hashlib.sha256(data).digest()
+    before = IntakeFile.objects.filter(event=event, sha256=sha256, unit=by.unit_id).exists()
+    key = keys.ensure_data_key(event, "files")
+    file = IntakeFile.objects.create(
+        act=act, event=event, kind=kind, source=source, name=name[:200], size=len(data), sha256=sha256,
+        blob=crypto.seal(key, data, b"file" + act.bytes), post=by.id, unit=by.unit_id,
+        scope=regions.scope_of(by.unit.region_id), received_at=clock.now(), forced=forced,
+        state="working" if claim else "waiting", beat_at=clock.real_now() if claim else None,
+    )  # fmt: skip
+    return Stored(file.id, before)
+
+
+def original(file: IntakeFile) -> bytes:
+    """The file's bytes as they came. ValueError when the hash differs (a damaged or exchanged value)."""
+    key = keys.data_key(file.event, "files")
+    data = crypto.unseal(key, bytes(file.blob), b"file" + file.act.bytes)
+    if hashlib.sha256(data).digest() != bytes(file.sha256):
+        raise ValueError(f"file {file.id}: content and hash differ")
+    return data
+
+
+def process(file_id: int, *, by: Post | None = None) -> IntakeFile:
+    """Read, check and commit a file. Goes on where an earlier run stopped; a finished file is left as it is.
+
+    A file that cannot be read ends as `refused` with the sentence; a row that cannot be taken is one rejected row.
+    `by`: who may see the file; the worker, which sees all, leaves it out. Rows are committed in the sender's name.
+    """
+    with scope.acting(scope.of(by) if by else None), transaction.atomic():
+        file = IntakeFile.objects.get(id=file_id)
+        sender = Post.objects.select_related("unit").get(id=file.post)
+    if file.state in ("done", "refused"):
+        return file
+    kind = registry.kind(file.kind)
+    with scope.acting(scope.of(sender)):
+        try:
+            with transaction.atomic():
+                rows, mapping, warnings = _checked(file)
+        except Refused as refused:
+            _set(file, state="refused", refusal=refused.as_json(), done_at=clock.now())
+            return file
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute("SELECT count(*) FROM intake_row WHERE file = %s", (file.id,))
+            done = cursor.fetchone()[0]
+        _set(file, state="working", mapping=mapping, warnings=warnings, n_rows=len(rows), n_read=done, beat_at=clock.real_now())
+        for start in range(done, len(rows), BATCH_ROWS):
+            answer = commit_batch(by=sender, file=file, kind=kind, rows=rows.slice(start, BATCH_ROWS))
+            if isinstance(answer, Refused):
+                _set(file, state="refused", refusal=answer.as_json(), done_at=clock.now())
+                return file
+            if not answer:
+                return _done_by_another(file)
+        finish(by=sender, file=file)
+    return file
+
+
+def _done_by_another(file: IntakeFile) -> IntakeFile:
+    """Another process took the file while this one was silent: wait for its accounts, or for its silence."""
+    while True:
+        with transaction.atomic():
+            file.refresh_from_db()
+        if file.state in ("done", "refused") or file.beat_at is None or clock.real_now() - file.beat_at > SILENCE:
+            return file
+        time.sleep(0.2)
+
+
+def _checked(file: IntakeFile):
+    tables = read.read_file(original(file), file.name)
+    forced = file.forced or None
+    mappings = [columns.map_columns(table, file.kind, forced) for table in tables]
+    checked = check.check(tables, mappings, file.source, clock.now(), resolver_of(file.event))
+    rows = checked.frame.with_row_index("no", offset=1)
+    shown = [mapping.as_json(table) for table, mapping in zip(tables, mappings, strict=True)]
+    noticed = rows.select("sheet", "row", "warnings").filter(pl.col("warnings").list.len() > 0).head(WARNINGS_KEPT)
+    warnings = [{"sheet": s, "row": r, "codes": list(w)} for s, r, w in noticed.iter_rows()]
+    return rows, shown, [*({"note": note} for note in checked.notes), *warnings]
+
+
+def _set(file: IntakeFile, **values) -> None:
+    for name, value in values.items():
+        setattr(file, name, value)
+    with transaction.atomic():
+        file.save(update_fields=list(values))
+
+
+@action
+def commit_batch(*, by, file: IntakeFile, kind: registry.ListKind, rows: pl.DataFrame) -> int:
+    """One batch: the module takes the good rows, and each row's outcome is written in the same transaction.
+
+    Returns the rows committed; 0 when another process has committed this batch.
+    """
+    require(by, Permission.LIST_IMPORT)
+    start = rows["no"][0] - 1
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE intake_file SET n_read = %s, beat_at = %s WHERE id = %s AND n_read = %s",
+            (start + len(rows), clock.real_now(), file.id, start),
+        )
+        if cursor.rowcount == 0:
+            return 0
+    good = rows.filter(pl.col("reason").is_null())
+    bad = rows.filter(pl.col("reason").is_not_null())
+    taken = pl.DataFrame(schema={"no": pl.UInt32, "outcome": pl.String, "subject": pl.String})
+    if not good.is_empty():
+        taken = kind.take(by=by, event=file.event, source=file.source, file=file.id, act=file.act, rows=good)
+    outcome = pl.concat(
+        [
+            taken.select(pl.col("no").cast(pl.UInt32), "outcome", "subject"),
+            bad.select("no", outcome=pl.lit("rejected"), subject=pl.lit(None, pl.String)),
+        ]
+    )
+    written = rows.select("no", "sheet", "row", "reasons", "cells", reason=pl.col("reason").fill_null("")).join(
+        outcome, on="no", how="left"
+    )
+    written = written.with_columns(file=pl.lit(file.id))
+    with psycopg.Cursor(connection.connection) as cursor:
+        cursor.execute(
+            "CREATE TEMPORARY TABLE staged_row (file bigint, sheet text, row int, no int, outcome text, reason text,"
+            " reasons text[], cells text[], subject uuid) ON COMMIT DROP"
+        )
+        names = ["file", "sheet", "row", "no", "outcome", "reason", "reasons", "cells", "subject"]
+        copy_frame(cursor, "pg_temp.staged_row", written.select(names))
+        listed = ", ".join(f'"{n}"' for n in names)
+        cursor.execute(f"INSERT INTO intake_row ({listed}) SELECT {listed} FROM pg_temp.staged_row")
+        cursor.execute("DROP TABLE pg_temp.staged_row")
+    return len(rows)
+
+
+@action
+def finish(*, by, file: IntakeFile) -> None:
+    """Close the file's accounts: five counts that add up to its rows (the database refuses anything else)."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT outcome, reason, count(*) FROM intake_row WHERE file = %s GROUP BY 1, 2", (file.id,))
+        found = cursor.fetchall()
+    counts, reasons = Counter(), Counter()
+    for outcome, reason, n in found:
+        counts[outcome] += n
+        if outcome == "rejected":
+            reasons[reason] += n
+    for name in OUTCOMES:
+        setattr(file, name, counts[name])
+    file.reasons, file.state, file.n_read, file.done_at = dict(reasons), "done", file.n_rows, clock.now()
+    file.save(update_fields=[*OUTCOMES, "reasons", "state", "n_read", "done_at"])

@@ -1,0 +1,343 @@
+"""Rows of lists, checked: values as they are stored, each row with all reasons for which it is refused.
+
+Blank, title and footer lines are not rows; everything else below a head is, and is accounted for. Nothing here asks a
+database; a million rows take about as long to check as to read.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+import polars as pl
+
+from bihuan.intake import reasons as codes
+from bihuan.intake import values
+from bihuan.intake.addresses import Resolver
+from bihuan.intake.columns import Mapping, header_key, letters
+from bihuan.intake.read import Table
+from bihuan.kernel.clock import SHANGHAI
+
+_FOOTER = re.compile(
+    r"^(?:填表|填报|制表|审核|审批|复核|负责人|单位负责人|联系人|经办|合计|总计|小计|共计|本页|备注[:]|注[:]|说明[:]|注意|填写说明|以上|以下空白|"
+    r"(?:第?\d+页)|共\d+[人页条户名]|盖章|\(盖章|日期[:]|签[字名]|报送|上报)"
+)
+_LIKE_A_NUMBER = r"^[\s'(+]*[0-9A-Za-z０-９].{4}"
+_FORMULA_SIGN = r"^\s*[=+\-@\t\r]."
+_TEXT_FIELDS = ("name", "origin", "address", "workplace", "remark")
+SCHEMA = {
+    "sheet": pl.String,
+    "row": pl.UInt32,
+    "name": pl.String,
+    "doc": pl.String,
+    "doc_kind": pl.String,
+    "phone": pl.String,
+    "phone_kind": pl.String,
+    "origin": pl.String,
+    "origin_code": pl.Int64,
+    "arrived_at": pl.Datetime("us", "UTC"),
+    "arrived_precision": pl.String,
+    "address": pl.String,
+    "district_code": pl.Int64,
+    "workplace": pl.String,
+    "remark": pl.String,
+    "reason": pl.String,
+    "reasons": pl.List(pl.String),
+    "cells": pl.List(pl.String),
+    "warnings": pl.List(pl.String),
+}
+
+
+@dataclass(frozen=True)
+class CheckedRows:
+    """`frame`: every row in the order of the file (columns of SCHEMA); `left_out`: (sheet, row, why) of lines that are no
+    rows (footer, head_again, note); `notes`: of sheets; `lengths`: ID length of rows refused as id_length."""
+
+    frame: pl.DataFrame
+    left_out: list[tuple[str, int, str]]
+    notes: list[str]
+    lengths: dict[tuple[str, int], int]
+
+    @property
+    def accepted(self) -> pl.DataFrame:
+        return self.frame.filter(pl.col("reason").is_null())
+
+    @property
+    def rejected(self) -> pl.DataFrame:
+        return self.frame.filter(pl.col("reason").is_not_null())
+
+    def reason_counts(self) -> dict[str, int]:
+        """Rows per counted reason, in the order of the accounts."""
+        counts = dict(self.rejected.group_by("reason").len().iter_rows())
+        return {code: counts[code] for code in codes.ORDER if code in counts}
+
+    def sentences(self, language: str = "zh") -> list[tuple[str, int, str, str, str]]:
+        """(sheet, row, code, cell, sentence) of every reason of every refused row."""
+        out = []
+        for sheet, row, found, cells in self.rejected.select("sheet", "row", "reasons", "cells").iter_rows():
+            for code, cell in zip(found, cells, strict=True):
+                out.append((sheet, row, code, cell, codes.sentence(code, language, length=self.lengths.get((sheet, row)))))
+        return out
+
+
+def check(
+    tables: Sequence[Table], mapping: Mapping | Sequence[Mapping], source: str, now: datetime, resolver: Resolver | None = None
+) -> CheckedRows:
+    """Check all tables of a file. `mapping` is one per table (or one for all); `source` names the sender's kind.
+
+    `now` (aware) gives years to dates without one and ends the range of birth dates. With a resolver, origins and
+    districts get their codes; a sheet named after a county gives its rows that district.
+    """
+    mappings = [mapping] * len(tables) if isinstance(mapping, Mapping) else list(mapping)
+    if len(mappings) != len(tables):
+        raise ValueError("one mapping per table")
+    frames, left_out, notes, lengths = [], [], [], {}
+    for table, one in zip(tables, mappings, strict=True):
+        frame, left, odd = _check_table(table, one, source, now, resolver)
+        frames.append(frame)
+        left_out += left
+        notes += table.notes
+        lengths.update(odd)
+    frame = pl.concat(frames) if frames else pl.DataFrame(schema=SCHEMA)
+    return CheckedRows(frame, left_out, notes, lengths)
+
+
+def _rows(table: Table, mapping: Mapping) -> tuple[pl.DataFrame, list[tuple[str, int, str]]]:
+    """The lines of a table that are rows; blank, repeated head, footer and note lines are not."""
+    frame = table.frame
+    texts = [c for c in frame.columns if c[0] == "c"]
+    index = {f: f"c{i}" for f, i in mapping.fields.items()}
+    telling = [index[f] for f in ("doc", "phone") if f in index]
+    # Nearly every line names a person by document or phone and is a row at once; only the others are looked at closely.
+    sure = pl.any_horizontal([pl.col(c).str.contains(_LIKE_A_NUMBER) for c in telling]).fill_null(False)
+    mask = frame.select(sure).to_series()
+    header = {header_key(c.header) for c in table.columns if header_key(c.header)}
+    keep_more: list[int] = []
+    left: list[tuple[str, int, str]] = []
+    doubtful = frame.with_row_index("at").filter(~mask)
+    ordinal = index.get("ordinal")
+    for line in doubtful.select("at", "row", *texts).iter_rows(named=True):
+        filled = {c: line[c].strip() for c in texts if line[c] and line[c].strip()}
+        if not filled:
+            continue
+        what = _not_a_row(filled, header, index, ordinal)
+        if what is None:
+            keep_more.append(line["at"])
+        elif what != "blank":
+            left.append((table.sheet, line["row"], what))
+    head_again = _heads_again(frame, index, mask, table)
+    if head_again:
+        mask = mask.scatter(head_again, [False] * len(head_again))
+        left += [(table.sheet, int(frame["row"][i]), "head_again") for i in head_again]
+    if keep_more:
+        mask = mask.scatter(keep_more, [True] * len(keep_more))
+    return (frame if mask.all() else frame.filter(mask)), sorted(left, key=lambda x: x[1])
+
+
+def _heads_again(frame: pl.DataFrame, index: dict[str, str], mask: pl.Series, table: Table) -> list[int]:
+    """Lines that repeat the head, as printed lists do on every page."""
+    found: set[int] = set()
+    for field in ("doc", "phone"):
+        if field in index:
+            at = int(index[field][1:])
+            header = next(c.header for c in table.columns if c.index == at)
+            if len(header.strip()) >= 2:
+                hits = frame.get_column(index[field]) == header
+                found |= set(np.flatnonzero((hits & mask).fill_null(False).to_numpy()).tolist())
+    return sorted(found)
+
+
+def _not_a_row(filled: dict[str, str], header: set[str], index: dict[str, str], ordinal: str | None) -> str | None:
+    """Why a filled line without document and phone is no row, or None when it is one."""
+    rest = {c: v for c, v in filled.items() if c != ordinal}
+    if not rest and all(v.rstrip(".0、").isdigit() or len(v) <= 4 for v in filled.values()):
+        return "blank"  # a numbered line that nobody filled in
+    if sum(header_key(v) in header for v in filled.values()) >= max(1, len(filled) // 2):
+        return "head_again"
+    if any(_FOOTER.match(re.sub(r"[\s\u3000]+", "", v).replace("：", ":").replace("（", "(")) for v in filled.values()) and not any(
+        re.search(r"\d{6}", filled.get(index.get(f, ""), "")) for f in ("doc", "phone")
+    ):
+        return "footer"
+    if any(index.get(f) in filled for f in ("doc", "phone")):
+        return None
+    name = filled.get(index.get("name", ""), "")
+    if name and len(name.replace(" ", "")) <= 16 and not re.search(r"[0-9：:，。]", name):
+        return None if len(filled) > 1 or len(name.replace(" ", "")) <= 4 else "note"
+    return "note" if len(rest) <= 1 else (None if any(index.get(f) in filled for f in ("address", "arrived_at", "origin")) else "note")
+
+
+def _check_table(
+    table: Table, mapping: Mapping, source: str, now: datetime, resolver: Resolver | None
+) -> tuple[pl.DataFrame, list[tuple[str, int, str]], dict[tuple[str, int], int]]:
+    frame, left = _rows(table, mapping)
+    n = frame.height
+    at = mapping.fields
+    today = now.astimezone(SHANGHAI).date()
+    blank = pl.Series([None], dtype=pl.String).new_from_index(0, n)
+
+    def text(field: str) -> pl.Series:
+        return frame.get_column(f"c{at[field]}") if field in at else blank
+
+    def kind(field: str) -> pl.Series | None:
+        column = f"k{at[field]}" if field in at else ""
+        return frame.get_column(column) if column in frame.columns else None
+
+    # The columns do not know of each other, and polars and numpy leave the interpreter free while they work.
+    with ThreadPoolExecutor(2) as threads:
+        one = threads.submit(values.documents, text("doc"), kind("doc"), today)
+        two = threads.submit(values.times, text("arrived_at"), kind("arrived_at"), now, date_1904=table.date_1904)
+        three = threads.submit(values.phones, text("phone"))
+        texts = {field: threads.submit(values.cleaned, text(field)) for field in ("origin", "district", "address", "workplace", "remark")}
+        name = threads.submit(values.names, text("name")).result()
+        documents, times, phones = one.result(), two.result(), three.result()
+        origin, district = texts["origin"].result(), texts["district"].result()
+    out = pl.DataFrame(
+        {
+            "sheet": pl.Series([table.sheet], dtype=pl.String).new_from_index(0, n),
+            "row": frame.get_column("row"),
+            "name": name,
+            "doc": documents.doc,
+            "doc_kind": documents.kind,
+            "phone": phones.phone,
+            "phone_kind": phones.kind,
+            "origin": origin,
+            "origin_code": _looked_up(origin, resolver.origin if resolver else _bare_code),
+            "arrived_at": times.at,
+            "arrived_precision": times.precision,
+            "address": texts["address"].result(),
+            "district_code": _districts(table, district, n, resolver),
+            "workplace": texts["workplace"].result(),
+            "remark": texts["remark"].result(),
+        }
+    )
+    return _with_reasons(table, mapping, out, frame, documents, phones, times), left, _odd_lengths(table, frame, documents)
+
+
+def _odd_lengths(table: Table, frame: pl.DataFrame, documents: values.Documents) -> dict[tuple[str, int], int]:
+    at = np.flatnonzero((documents.reason == "id_length").fill_null(False).to_numpy())
+    rows, sizes = frame.get_column("row").gather(at).to_list(), documents.length.gather(at).to_list()
+    return {(table.sheet, r): s for r, s in zip(rows, sizes, strict=True)}
+
+
+def _bare_code(text: str) -> int | None:
+    from bihuan.intake.addresses import code12
+
+    return code12(text) if text.isdigit() and len(text) in (6, 12) else None
+
+
+def _looked_up(texts: pl.Series, look: object) -> pl.Series:
+    """The answers of a function of one text for a column, asked once per distinct text."""
+    if texts.null_count() == len(texts):
+        return pl.Series([None], dtype=pl.Int64).new_from_index(0, len(texts))
+    distinct = texts.drop_nulls().unique()
+    answers = pl.Series([look(t) for t in distinct.to_list()], dtype=pl.Int64)  # type: ignore[operator]
+    return texts.replace_strict(distinct, answers, default=None, return_dtype=pl.Int64)
+
+
+def _districts(table: Table, texts: pl.Series, n: int, resolver: Resolver | None) -> pl.Series:
+    found = _looked_up(texts, resolver.district_code if resolver else _bare_code)
+    if resolver and table.sheet and texts.null_count() == n:
+        code = resolver.district_code(table.sheet)
+        if code is not None:
+            return pl.Series([code], dtype=pl.Int64).new_from_index(0, n)
+    return found
+
+
+def _with_reasons(
+    table: Table,
+    mapping: Mapping,
+    out: pl.DataFrame,
+    frame: pl.DataFrame,
+    documents: values.Documents,
+    phones: values.Phones,
+    times: values.Times,
+) -> pl.DataFrame:
+    """Add reason (the first in the order of the accounts), all reasons with their cells, and warnings."""
+    n, at = out.height, mapping.fields
+    rows = out.get_column("row")
+    found: list[tuple[int, int, str, str]] = []  # (row index, place in the order, code, cell)
+
+    def add(mask: pl.Series, code: str, field: str) -> None:
+        where = np.flatnonzero(mask.fill_null(False).to_numpy())
+        if len(where):
+            place = codes.ORDER.index(code)
+            index = at.get(field, at.get("doc", at.get("phone", 0)))
+            found.extend((int(i), place, code, table.address(r, index)) for i, r in zip(where, rows.gather(where).to_list(), strict=True))
+
+    if documents.reason.null_count() < n:
+        for code in ("id_numeric_cell", "id_length", "id_date", "id_checksum"):
+            add(documents.reason == code, code, "doc")
+    add(times.bad, "date_unreadable", "arrived_at")
+    add(phones.bad, "phone_bad", "phone")
+    add(
+        out.get_column("doc").is_null() & out.get_column("phone").is_null() & documents.reason.is_null() & ~phones.bad, "no_identity", "doc"
+    )
+    noticed = _warnings(table, mapping, frame, phones)
+    found.sort()
+    return _attach(out, n, [(i, c, cell) for i, _, c, cell in found], noticed)
+
+
+def _warnings(table: Table, mapping: Mapping, frame: pl.DataFrame, phones: values.Phones) -> list[tuple[int, str]]:
+    """(row index, code) of what is noticed and does not refuse."""
+    noticed: set[tuple[int, str]] = set()
+
+    def add(mask: pl.Series, code: str) -> None:
+        noticed.update((int(i), code) for i in np.flatnonzero(mask.fill_null(False).to_numpy()))
+
+    for field in _TEXT_FIELDS:
+        if field in mapping.fields:
+            add(frame.get_column(f"c{mapping.fields[field]}").str.contains(_FORMULA_SIGN), "formula_text")
+    for field in ("name", "address"):
+        if field in mapping.fields:
+            add(frame.get_column(f"c{mapping.fields[field]}").str.contains("\ufffd", literal=True), "broken_text")
+    add(phones.kind == "landline", "phone_landline")
+    add(phones.several, "phone_several")
+    if table.overflow:
+        add(frame.get_column("over").str.strip_chars().str.len_bytes() > 0, "extra_cells")
+    if table.hidden_rows or table.formulas:
+        formula_rows = {
+            int(re.sub(r"\D", "", cell)) for cell in table.formulas if _column_of(cell) in {letters(i) for i in mapping.fields.values()}
+        }
+        for i, row in enumerate(frame.get_column("row").to_list()):
+            if row in table.hidden_rows:
+                noticed.add((i, "hidden_row"))
+            if row in formula_rows:
+                noticed.add((i, "formula_text"))
+    return sorted(noticed)
+
+
+def _column_of(cell: str) -> str:
+    return re.sub(r"\d", "", cell)
+
+
+def _attach(out: pl.DataFrame, n: int, found: list[tuple[int, str, str]], noticed: list[tuple[int, str]]) -> pl.DataFrame:
+    """Put lists of codes on the few rows that have any."""
+    reasons: dict[int, list[str]] = {}
+    cells: dict[int, list[str]] = {}
+    for i, code, cell in found:
+        reasons.setdefault(i, []).append(code)
+        cells.setdefault(i, []).append(cell)
+    warnings: dict[int, list[str]] = {}
+    for i, code in noticed:
+        warnings.setdefault(i, []).append(code)
+    first = pl.Series([None], dtype=pl.String).new_from_index(0, n)
+    if reasons:
+        first = first.scatter(list(reasons), [r[0] for r in reasons.values()])
+    return out.with_columns(
+        first.alias("reason"), _lists(n, reasons, "reasons"), _lists(n, cells, "cells"), _lists(n, warnings, "warnings")
+    )
+
+
+def _lists(n: int, of: dict[int, list[str]], name: str) -> pl.Series:
+    """A list column that is empty but for a few rows."""
+    if not of:
+        return pl.Series(name, [[]], dtype=pl.List(pl.String)).new_from_index(0, n) if n else pl.Series(name, [], dtype=pl.List(pl.String))
+    flat = pl.DataFrame({"i": [i for i, codes_ in of.items() for _ in codes_], "code": [c for codes_ in of.values() for c in codes_]})
+    few = flat.group_by("i", maintain_order=True).agg("code")
+    picks = np.zeros(n, dtype=np.uint32)
+    picks[few["i"].to_numpy()] = np.arange(1, few.height + 1)
+    return pl.concat([pl.Series("code", [[]], dtype=pl.List(pl.String)), few["code"]]).rechunk().gather(picks).alias(name)

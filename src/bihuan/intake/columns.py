@@ -1,0 +1,342 @@
+"""Which column of a sender's list is which field: recognised by the name of the column and by what stands in it.
+
+No two senders use the same head. A name decides first; what stands in the column decides where the name is unknown,
+or says something else than the cells do (a column `号码` full of ID numbers). An officer's own choice overrides both.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from bihuan.kernel.refused import Refused
+from bihuan.kernel.text import halfwidth
+
+if TYPE_CHECKING:
+    from bihuan.intake.read import Table
+
+FIELDS = ("name", "doc", "phone", "origin", "arrived_at", "address", "workplace", "district", "remark", "batch", "ordinal")
+# A list of persons needs a column by which somebody can be identified.
+NEEDED = ("doc", "phone")
+LABELS = {
+    "name": ("姓名", "name"),
+    "doc": ("证件号码", "ID number"),
+    "phone": ("手机号", "phone"),
+    "origin": ("来源地", "origin"),
+    "arrived_at": ("到达时间", "time of arrival"),
+    "address": ("现住址", "address"),
+    "workplace": ("工作单位", "workplace"),
+    "district": ("驻留区县", "district"),
+    "remark": ("备注", "remark"),
+    "batch": ("批次", "batch"),
+    "ordinal": ("序号", "number"),
+}
+
+# Columns about somebody else than the person of the row, and columns that say nothing we keep.
+_OTHER_PERSON = re.compile(
+    "紧急|户主|监护|家长|填报|填表|审核|包保|网格员|责任人|负责人|村干部|经办|代办|同住|同行人|密接|单位(联系)?电话|单位地址|联系人|走访人|采样人|核查人"
+)
+_NOT_KEPT = re.compile(
+    "性别|年龄|民族|出生|生日|证件类[型别]|证件种类|国籍|交通|车次|航班|车牌|座位|是否|组别|体温|健康码|行程码|核酸|疫苗|接种|邮箱|关系|"
+    "职业|岗位|学历|政治面貌|采样|检测|推送时间|推送日期|登记时间|登记日期|填报时间|离开|离[开连]?.*时间|出发时间|出发日期|运营商|基站|微信|门牌|状态|结果"
+)
+
+
+@dataclass(frozen=True)
+class _Rule:
+    """Exact names in order of preference, then a pattern for names that contain them."""
+
+    field: str
+    exact: tuple[str, ...]
+    pattern: re.Pattern[str]
+
+
+def _rule(field: str, exact: str, pattern: str) -> _Rule:
+    return _Rule(field, tuple(exact.split()), re.compile(pattern))
+
+
+_RULES = (
+    _rule(
+        "ordinal",
+        "序号 编号 序 no no. # 行号 顺序号",
+        "^序号|^no\\.?$",
+    ),
+    _rule(
+        "batch",
+        "推送批次 批次 批次号 数据批次",
+        "批次",
+    ),
+    _rule(
+        "origin",
+        "来源地 从何地来 来自 出发地 漫出地编码 漫出地 从哪来 从哪里来 何地返连 何地返回 来源地区 来源城市 "
+        "返回前所在地 旅居地 始发地 出发城市 来源 origin 从何处来 从何地返回 从哪回",
+        "来源(地|城市|省)|何[地处]|哪[里儿]?(来|返|回)|来自|出发[地城]|始发|漫出|旅居|途[经径]|返.{0,2}前",
+    ),
+    _rule(
+        "arrived_at",
+        "到达时间 抵连日期 到家时间 进入时间 返回日期 到连时间 抵达时间 抵连时间 返连时间 返连日期 到达日期 返乡时间 "
+        "返乡日期 来连时间 入连时间 返回时间 抵达日期 到连日期 到家日期 进入日期 驻留时间 arrived_at "
+        "arrival",
+        "(到|抵|返|进|入|回|来|驻).{0,4}(时间|日期|时刻)|几号(到|回)|何时(到|回|返|抵)",
+    ),
+    _rule(
+        "doc",
+        "证件号码 身份证号 公民身份号码 身份证号码 身份证 证件号 身份号码 居民身份证号 身份证件号码 证号 id "
+        "id_number 护照号 护照号码 有效证件号",
+        "身份证|证件号|身份号|护照|证件号码|公民身份",
+    ),
+    _rule(
+        "phone",
+        "手机号 手机号码 手机 本人电话 联系手机 联系电话 电话号码 电话 联系方式 联系号码 号码 移动电话 msisdn "
+        "phone mobile 用户号码 本人手机",
+        "手机|电话|联系方式|联系号码|移动号码|用户号码",
+    ),
+    _rule(
+        "name",
+        "姓名 员工姓名 人员姓名 名字 人名 返连人员 返乡人员 本人姓名 name 学生姓名 人员",
+        "姓名|名字",
+    ),
+    _rule(
+        "district",
+        "驻留区县 区县 县区 县(区) 区(县) 所属区县 所在区县 所属县区 所在县区 驻留地编码 驻留地 到达区县 现住区县 "
+        "辖区 属地 漫入地编码 漫入地 district 所属区 所在区 居住区县",
+        "区县|县区|驻留地|漫入地",
+    ),
+    _rule(
+        "workplace",
+        "工作单位 单位 就业单位 所在单位 单位名称 公司 工作单位/学校 学校 就读学校 所在公司 工作单位或学校 workplace",
+        "工作单位|就业单位|所在单位|单位名称|学校",
+    ),
+    _rule(
+        "address",
+        "现住址 现居住地址 现居住地 现居地址 居住地址 户籍/现居地址 家庭住址 住址 家庭地址 详细地址 现住地址 居住地 "
+        "抵连后住址 抵连住址 在连住址 返连后住址 落脚点 目的地址 目的地 地址 居家地址 详细住址 所在村居 户籍地址 "
+        "户籍地 address",
+        "住址|地址|现居|居住地|落脚|目的地",
+    ),
+    _rule(
+        "remark",
+        "备注 说明 其他 特殊情况 情况说明 备注说明 remark",
+        "备注|情况说明",
+    ),
+)
+
+_PHONE = re.compile(r"^(?:\+?0{0,2}86)?1[3-9]\d{9}$")
+_DOC = re.compile(r"^\d{15,17}[\dXx]?$|^\d\.\d+[eE]\+1\d$")
+_DATE = re.compile(r"^(?:(?:20)?\d\d[-/.年])?\d{1,2}[-/.月]\d{1,2}[日号]?(?:[ T].*)?$|^20\d{6}(?:\d{4}|\d{6})?$|^4\d{4}(?:\.\d+)?$")
+_NAME = re.compile(r"^[\u3400-\u9fff\U00020000-\U0003ffff]{2,4}$|^[\u3400-\u9fff]{1,10}·[\u3400-\u9fff·]{1,10}$")
+_ADDRESS = re.compile(r"[省市县区].*(?:[镇乡村路号]|街道|社区|居委|村委|小区)")
+_PLACE = re.compile(r"^[\u4e00-\u9fff]{2,10}(?:省|市|自治区|自治州)$|^[1-6]\d{5}$|^[1-6]\d{11}$")
+_SAMPLE_ROWS = 400  # enough to judge what stands in a column
+_BLANKS = re.compile(r"\s+")
+_NOT_WORD = re.compile(r"[*※★\"'“”‘’:,。、;!?]|^\d+[.、]")
+_BRACKETS = re.compile(r"\([^)]*\)|\[[^\]]*\]|【[^】]*】|〔[^〕]*〕|<[^>]*>")
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a sheet: `index` from 0 in the sheet, `header` as the sender wrote it, `address` of its head cell."""
+
+    index: int
+    header: str
+    address: str
+
+
+@dataclass
+class Mapping:
+    """field -> column index. `how` says by what: name, content or forced. Unknown columns are a notice, never an error."""
+
+    fields: dict[str, int]
+    how: dict[str, str] = field(default_factory=dict)
+    ignored: list[Column] = field(default_factory=list)
+    unknown: list[Column] = field(default_factory=list)
+
+    def as_json(self, table: Table) -> dict[str, object]:
+        """What the mapping page shows: the head of each column beside its field."""
+        heads = {c.index: c for c in table.columns}
+        return {
+            "fields": {f: {"column": heads[i].address, "header": heads[i].header, "by": self.how.get(f)} for f, i in self.fields.items()},
+            "ignored": [{"column": c.address, "header": c.header} for c in self.ignored],
+            "unknown": [{"column": c.address, "header": c.header} for c in self.unknown],
+        }
+
+
+def letters(index: int) -> str:
+    """Spreadsheet letters of a column: 0 -> A, 26 -> AA."""
+    text = ""
+    index += 1
+    while index:
+        index, rest = divmod(index - 1, 26)
+        text = chr(65 + rest) + text
+    return text
+
+
+def header_key(text: str) -> str:
+    """A head as it is compared: half-width, no blanks or line breaks, no stars, no remarks in brackets, small letters."""
+    plain = _BLANKS.sub("", halfwidth(text)).lower()
+    bare = _BRACKETS.sub("", plain)
+    return _NOT_WORD.sub("", bare or plain).strip(".- ")
+
+
+def by_name(text: str) -> tuple[str, float] | None:
+    """(field, strength) of a head, `("ignored", 0)` for one that is known and not kept, None for an unknown one.
+
+    Strength is above 2 for exact names (higher for the more telling), 1 for names that contain a known word.
+    """
+    key = header_key(text)
+    if not key:
+        return None
+    bracketed = _BLANKS.sub("", halfwidth(text)).lower()
+    for rule in _RULES:
+        for candidate in (key, bracketed):
+            if candidate in rule.exact:
+                return rule.field, 3 - rule.exact.index(candidate) / 100
+    if len(key) > 16 or _OTHER_PERSON.search(key) or _NOT_KEPT.search(key):
+        return ("ignored", 0.0) if len(key) <= 24 and (_OTHER_PERSON.search(key) or _NOT_KEPT.search(key)) else None
+    for rule in _RULES:
+        if rule.pattern.search(key):
+            return rule.field, 1.0
+    return None
+
+
+def looks_like_data(text: str) -> bool:
+    """Whether a cell is surely not a head: a phone, an ID number, a date, a bare number."""
+    plain = _BLANKS.sub("", halfwidth(text)).replace("-", "")
+    return bool(plain) and (
+        plain.isdigit() or bool(_PHONE.match(plain) or _DOC.match(plain) or _DATE.match(_BLANKS.sub("", halfwidth(text))))
+    )
+
+
+def content_shares(values: list[str]) -> dict[str, float]:
+    """Share of the filled cells of a column that look like each field that can be told by its content."""
+    plain = [_BLANKS.sub("", halfwidth(v)) for v in values if v and v.strip()]
+    plain = [v for v in plain if v not in ("-", "/", "无", "—")]
+    if not plain:
+        return {}
+    bare = [v.replace("-", "") for v in plain]
+    n = len(plain)
+
+    def share(test: re.Pattern[str], of: list[str]) -> float:
+        return sum(bool(test.search(v)) for v in of) / n
+
+    return {
+        "phone": share(_PHONE, bare),
+        "doc": share(_DOC, plain),
+        "arrived_at": share(_DATE, plain),
+        "address": share(_ADDRESS, plain),
+        "origin": share(_PLACE, plain),
+        "name": share(_NAME, plain) if len(set(plain)) > n / 3 else 0.0,
+    }
+
+
+def _sample(table: Table, index: int) -> list[str]:
+    values = table.frame.get_column(f"c{index}").head(_SAMPLE_ROWS * 4).drop_nulls()
+    return values.head(_SAMPLE_ROWS).to_list()
+
+
+def map_columns(table: Table, kind: str = "leads", forced: dict[str, int | str] | None = None) -> Mapping:
+    """Find the fields of a list of persons in a table.
+
+    `forced` is the officer's choice, {field: column index or letters or head}. Refuses `columns_unknown` when nothing
+    identifies a person, `column_unclear` when two columns claim a field with equal right.
+    """
+    if kind != "leads":
+        raise ValueError(f"no such kind of list: {kind}")
+    columns = {c.index: c for c in table.columns}
+    fields: dict[str, int] = {}
+    how: dict[str, str] = {}
+    for name, wanted in (forced or {}).items():
+        fields[name], how[name] = _forced(table, name, wanted), "forced"
+    taken = set(fields.values())
+    shares = {i: content_shares(_sample(table, i)) for i in columns if i not in taken}
+    claims: dict[str, list[tuple[float, float, int]]] = {}
+    ignored: list[Column] = []
+    nameless: list[int] = []
+    for i, column in columns.items():
+        if i in taken:
+            continue
+        found = by_name(column.header)
+        if found is None:
+            nameless.append(i)
+        elif found[0] == "ignored":
+            ignored.append(column)
+        else:
+            name, strength = _corrected(found, shares[i])
+            claims.setdefault(name, []).append((strength, shares[i].get(name, 0.0), i))
+    for name, claimants in claims.items():
+        claimants.sort(key=lambda c: (-(c[0] + c[1]), c[2]))
+        if name not in fields:
+            best = claimants[0]
+            rival = claimants[1] if len(claimants) > 1 else None
+            if rival and name in ("name", "doc", "phone") and rival[0] == best[0] and abs(rival[1] - best[1]) < 0.2 and rival[1] > 0:
+                raise _unclear(table, name, columns[best[2]], columns[rival[2]])
+            fields[name], how[name] = best[2], "name"
+        ignored += [columns[c[2]] for c in claimants if fields[name] != c[2]]
+    for name in ("doc", "phone", "arrived_at", "name", "address", "origin"):
+        if name in fields:
+            continue
+        likely = sorted(((shares[i].get(name, 0.0), -i) for i in nameless), reverse=True)
+        if likely and likely[0][0] >= 0.6:
+            index = -likely[0][1]
+            fields[name], how[name] = index, "content"
+            nameless.remove(index)
+    unknown = [columns[i] for i in nameless if columns[i].header.strip() or shares[i]]
+    if not any(name in fields for name in NEEDED):
+        raise unknown_columns(table.sheet, [c.header for c in table.columns if c.header.strip()], table.header_row)
+    return Mapping(fields, how, sorted(ignored, key=lambda c: c.index), unknown)
+
+
+def _corrected(found: tuple[str, float], shares: dict[str, float]) -> tuple[str, float]:
+    """A name gives way when the cells plainly say otherwise: a column `号码` of ID numbers, a column `证件` of phones."""
+    name, strength = found
+    for mine, other in (("phone", "doc"), ("doc", "phone")):
+        if name == mine and shares.get(other, 0.0) >= 0.6 and shares.get(mine, 0.0) < 0.1:
+            return other, 1.0
+    return name, strength
+
+
+def _forced(table: Table, name: str, wanted: int | str) -> int:
+    if name not in FIELDS:
+        raise ValueError(f"no such field: {name}")
+    for column in table.columns:
+        if wanted in (column.index, column.header, letters(column.index)):
+            return column.index
+    raise Refused(
+        "columns_unknown", f"指定的列“{wanted}”在表中找不到", f"The column “{wanted}” is not in the sheet", where=table.sheet or None
+    )
+
+
+def _unclear(table: Table, name: str, one: Column, other: Column) -> Refused:
+    zh, en = LABELS[name]
+    return Refused(
+        "column_unclear",
+        f"{one.address}“{one.header.strip()}”与{other.address}“{other.header.strip()}”都像“{zh}”，请指定用哪一列",
+        f"{one.address} “{one.header.strip()}” and {other.address} “{other.header.strip()}” both look like “{en}”; say which one to use",
+        where=one.address,
+    )
+
+
+def unknown_columns(sheet: str, found: list[str], row: int | None = None) -> Refused:
+    """The refusal of a sheet in which no person can be identified; says what was found and what is needed."""
+    seen = "、".join(h.strip() for h in found[:20]) or "没有任何列名"
+    seen_en = ", ".join(h.strip() for h in found[:20]) or "no names at all"
+    where = f"{sheet}!A{row}" if sheet and row else (f"A{row}" if row else sheet or None)
+    return Refused(
+        "columns_unknown",
+        f"认不出列：找到的是 {seen}；至少要有“证件号码”或“手机号”一列",
+        f"The columns are not recognised: found {seen_en}; at least an ID number or a phone column is needed",
+        where=where,
+    )
+
+
+def head_score(cells: list[str]) -> int:
+    """How many cells of a line are known heads (of kept or of ignored columns)."""
+    return sum(by_name(c) is not None for c in cells if c and c.strip())
+
+
+def frame_column(table: Table, index: int) -> pl.Series:
+    """The text of a column."""
+    return table.frame.get_column(f"c{index}")

@@ -1,0 +1,23 @@
+"""The resolver of addresses for an event's city, made once a day and process."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from django.db import connection
+
+from bihuan.intake.addresses import Resolver
+from bihuan.kernel import clock
+from bihuan.policy.models import Event
+from bihuan.regions import queries as regions
+
+
+def resolver_of(event: int) -> Resolver:
+    """Knows the regions of the product's day; a recoding shows from the next day on, or in a new process."""
+    return _resolver(connection.settings_dict["NAME"], event, clock.today())
+
+
+@lru_cache(maxsize=4)
+def _resolver(database: str, event: int, on) -> Resolver:
+    home = Event.objects.values_list("region_id", flat=True).get(id=event)
+    return Resolver([(r.id, r.division_code, r.level, r.name, r.parent) for r in regions.resolve_rows(on)], home=home)

@@ -1,0 +1,32 @@
+"""Files and their rows, as those who may see them read them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import connection, transaction
+
+from bihuan.access import scope
+from bihuan.intake import reasons
+from bihuan.intake.models import IntakeFile
+
+
+def accounts(file: IntakeFile) -> dict[str, Any]:
+    """The five counts, which add up to `rows`, and the counted reason of each refused row."""
+    counts = {name: getattr(file, name) for name in ("created", "changed", "unchanged", "duplicate", "rejected")}
+    order = {code: place for place, code in enumerate(reasons.ORDER)}
+    listed = dict(sorted(file.reasons.items(), key=lambda item: order.get(item[0], len(order))))
+    return {"rows": file.n_rows, **counts, "reasons": listed}
+
+
+def rows(post, file: int) -> list[dict[str, Any]]:
+    """Every row of a file in its order; `subject` is the person (cluster) at this time, null where refused."""
+    with scope.acting(scope.of(post, read_only=True)), transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT r.sheet, r.row, r.outcome, r.reason, coalesce(c.root, r.subject)::text
+            FROM intake_row r LEFT JOIN cluster c ON c.subject = r.subject WHERE r.file = %s ORDER BY r.no
+            """,
+            (file,),
+        )
+        return [dict(zip(("sheet", "row", "outcome", "reason", "subject"), row, strict=True)) for row in cursor.fetchall()]

@@ -1,0 +1,9 @@
+from django.apps import AppConfig
+
+
+class LeadsConfig(AppConfig):
+    name = "bihuan.leads"
+    label = "leads"
+
+    def ready(self) -> None:
+        from bihuan.leads import lists, loops, verify  # noqa: F401  registers the duties, the lists, and what must hold

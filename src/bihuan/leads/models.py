@@ -1,0 +1,153 @@
+"""What is known of a lead, and the typed rows of its facts."""
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+
+
+class Lead(models.Model):
+    """One arrival of one person in one event, by all reports so far. Derived from the reports; kept by `reconcile`.
+
+    `subject` is the alias that the first report identified; it never moves. `key` names the arrival (the day of the
+    earliest one known when the lead was made) and is the key of its duties. `desk` is the most exact unit that the
+    reports tell (None: the city's desk); `precision` says how exact: village, county, none. `merged_into` is set when
+    a link or a report between two arrivals made two leads one.
+    """
+
+    id = models.UUIDField(primary_key=True)
+    event = models.IntegerField()
+    subject = models.UUIDField()
+    key = models.TextField()
+    arrived_from = models.DateTimeField(null=True)
+    arrived_to = models.DateTimeField(null=True)
+    origin = models.TextField(default="")
+    origin_class = models.TextField()
+    desk = models.IntegerField(null=True)
+    precision = models.TextField()
+    sources = ArrayField(models.TextField(), default=list)
+    n_reports = models.IntegerField(default=0)
+    first_reported_at = models.DateTimeField()
+    merged_into = models.UUIDField(null=True)
+
+    class Meta:
+        db_table = "lead"
+        constraints = [
+            models.CheckConstraint(condition=models.Q(precision__in=["village", "county", "none"]), name="lead_precision_known"),
+            models.UniqueConstraint(fields=["event", "subject", "key"], name="lead_once"),
+        ]
+
+
+class LeadReported(models.Model):
+    """One row of a list (or a declaration) about one alias."""
+
+    fact = models.UUIDField(primary_key=True)
+    source = models.TextField()
+    origin = models.TextField()
+    origin_region = models.BigIntegerField(null=True)
+    origin_class = models.TextField()
+    arrived_at = models.DateTimeField(null=True)
+    arrived_precision = models.TextField()
+    community = models.BigIntegerField(null=True)
+    county = models.BigIntegerField(null=True)
+    desk = models.BigIntegerField(null=True)
+    episode = models.TextField()
+    report_key = models.BigIntegerField()
+    file = models.BigIntegerField(null=True)
+    sheet = models.TextField()
+    row = models.BigIntegerField(null=True)
+
+    class Meta:
+        db_table = "lead_reported"
+        indexes = [models.Index(fields=["report_key"], name="lead_reported_key")]
+
+
+class LeadSplit(models.Model):
+    fact = models.UUIDField(primary_key=True)
+    origin_class = models.TextField()
+    desk = models.BigIntegerField(null=True)
+    episode = models.TextField()
+
+    class Meta:
+        db_table = "lead_split"
+
+
+class CallStarted(models.Model):
+    fact = models.UUIDField(primary_key=True)
+    episode = models.TextField()
+    until_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "call_started"
+
+
+class ContactTried(models.Model):
+    fact = models.UUIDField(primary_key=True)
+    episode = models.TextField()
+    outcome = models.TextField()
+    reason = models.TextField()
+    next_try_at = models.DateTimeField(null=True)
+    origin_class = models.TextField()
+
+    class Meta:
+        db_table = "contact_tried"
+        constraints = [
+            models.CheckConstraint(
+                condition=~models.Q(outcome="not_here_yet") | models.Q(next_try_at__isnull=False), name="contact_tried_not_here_until"
+            )
+        ]
+
+
+class LeadVerified(models.Model):
+    fact = models.UUIDField(primary_key=True)
+    episode = models.TextField()
+    outcome = models.TextField()
+    here_since = models.DateField(null=True)
+    destination = models.TextField()
+    reason = models.TextField()
+    medical_need = models.TextField()
+    origin_class = models.TextField()
+    assigned_at = models.DateTimeField()
+    unit = models.BigIntegerField()
+    liaison = models.BigIntegerField(null=True)
+
+    class Meta:
+        db_table = "lead_verified"
+        constraints = [
+            models.CheckConstraint(
+                condition=~models.Q(outcome="here") | models.Q(here_since__isnull=False), name="lead_verified_here_since"
+            ),
+            models.CheckConstraint(condition=~models.Q(outcome="gone_on") | ~models.Q(destination=""), name="lead_verified_gone_where"),
+        ]
+
+
+class LeadSampled(models.Model):
+    fact = models.UUIDField(primary_key=True)
+    episode = models.TextField()
+    sampled_at = models.DateTimeField()
+    place = models.TextField()
+    tube = models.TextField()
+    origin_class = models.TextField()
+    assigned_at = models.DateTimeField()
+    hears = models.BigIntegerField()
+
+    class Meta:
+        db_table = "lead_sampled"
+
+
+class ResultRecorded(models.Model):
+    fact = models.UUIDField(primary_key=True)
+    episode = models.TextField()
+    result = models.TextField()
+    resulted_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "result_recorded"
+
+
+class ReferralAnswered(models.Model):
+    fact = models.UUIDField(primary_key=True)
+    episode = models.TextField()
+    accepted = models.BooleanField()
+    answer = models.TextField()
+
+    class Meta:
+        db_table = "referral_answered"

@@ -1,0 +1,457 @@
+"""What pages read of leads and their duties, in the reader's scope: row-level security decides what is there.
+
+Every function costs the same number of statements for one row as for a page of rows.
+"""
+
+# ruff: noqa: E501  a statement or a sentence reads better unbroken
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db import connection
+
+from bihuan.identity import keys
+from bihuan.identity import queries as people
+from bihuan.identity.facts import pair_of
+from bihuan.identity.loops import SETTLE
+from bihuan.identity.match import opened
+from bihuan.kernel import clock
+from bihuan.kernel.refused import Refused
+from bihuan.kernel.text import digits, name_key
+from bihuan.leads.loops import VERIFY
+from bihuan.leads.models import Lead
+from bihuan.policy import pack as packs
+from bihuan.regions import queries as regions
+
+PAGE_ROWS = 50
+STATES = ("mine", "offered", "late", "helped", "all")
+
+_PEOPLE = "l.subject IN (SELECT m.subject FROM cluster m JOIN cluster x ON x.root = m.root {where})"
+# The first rung of a late duty has fired: no timer of the first rung is left. The same meaning as in the counts.
+LATE = "l.due_at IS NOT NULL AND NOT EXISTS (SELECT 1 FROM timer t WHERE t.loop = l.id AND t.level = 1)"
+
+
+def rows(sql: str, parameters: Mapping[str, Any] | Sequence[Any] = ()) -> list[dict[str, Any]]:
+    with connection.cursor() as cursor:
+        cursor.execute(sql, parameters)
+        names = [column.name for column in cursor.description]
+        return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+
+def not_found() -> Refused:
+    return Refused("lead_not_found", "没有这条核查线索，或不归您管。", "There is no such lead, or it is not yours.")
+
+
+@dataclasses.dataclass(frozen=True)
+class Filter:
+    """Which duties a page lists. `state`: held by the reader's unit, offered to it, late in its range, help asked of it, all in range."""
+
+    state: str = "mine"
+    kind: str = ""
+    within: tuple[int, int] | None = None  # scope codes of a unit below
+    q: str = ""
+
+    def sql(self, unit: int, now: datetime) -> tuple[str, dict[str, Any]]:
+        parts = {
+            "mine": "l.owner = %(unit)s",
+            "offered": "l.offered_to = %(unit)s",
+            "hands": "(l.owner = %(unit)s OR l.offered_to = %(unit)s)",
+            "late": "l.due_at < %(now)s",
+            "helped": "l.id IN (SELECT f.loop FROM fired f WHERE f.unit = %(unit)s)",
+            "all": "TRUE",
+        }
+        where, given = [parts[self.state]], {"unit": unit, "now": now}
+        if self.kind:
+            where.append("l.kind = %(kind)s")
+            given["kind"] = self.kind
+        if self.within:
+            where.append("l.scope >= %(lo)s AND l.scope < %(hi)s")
+            given |= {"lo": self.within[0], "hi": self.within[1]}
+        if self.q:
+            found, more = search_sql(self.q)
+            where.append(_PEOPLE.format(where=f"JOIN ({found}) s ON s.subject = x.subject"))
+            given |= more
+        return " AND ".join(where), given
+
+
+def search_sql(q: str) -> tuple[str, dict[str, Any]]:
+    """Aliases whose name holds `q`, or whose phone it is. A phone is found whole only: its index is blind."""
+    number = digits(q)
+    phone = keys.installation().index("phone", number) if len(number) >= 7 and number == q.strip() else b""
+    found = (
+        "SELECT subject FROM person WHERE name_key LIKE %(name)s ESCAPE '!' UNION SELECT subject FROM holding WHERE phone_idx = %(phone)s"
+    )
+    escaped = name_key(q).replace("!", "!!").replace("%", "!%").replace("_", "!_")
+    return found, {"name": f"%{escaped}%", "phone": phone}
+
+
+_DUTY = """
+SELECT l.id, l.event, l.kind, l.subject, l.key, l.owner, l.assignee, l.offered_to, l.offered_until, l.due_at, l.opened_at,
+       l.closed_at, l.outcome, l.pack, l.scope, coalesce(c.root, l.subject) AS root,
+       o.name AS owner_name, o.phone AS owner_phone, a.name AS assignee_name, g.name AS offered_name,
+       r.name AS region_name, r.level AS region_level, p.name AS parent_name
+FROM loop l LEFT JOIN cluster c ON c.subject = l.subject
+JOIN unit o ON o.id = l.owner LEFT JOIN officer a ON a.id = l.assignee LEFT JOIN unit g ON g.id = l.offered_to
+JOIN region r ON r.id = l.region LEFT JOIN region p ON p.id = r.parent_id
+"""
+
+
+@dataclasses.dataclass(frozen=True)
+class Page:
+    """Some duties in the order of their deadlines, and the keys of the pages before and after."""
+
+    duties: list[dict[str, Any]]
+    before: str
+    after: str
+
+
+def _key_of(duty: Mapping[str, Any]) -> str:
+    due = duty["due_at"]
+    return f"{'' if due is None else due.timestamp()}~{duty['id']}"
+
+
+def _cursor(text: str) -> tuple[datetime | None, int] | None:
+    try:
+        due, loop = text.split("~")
+        return (datetime.fromtimestamp(float(due), tz=clock.SHANGHAI) if due else None, int(loop))
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+def page_of(where: str, given: Mapping[str, Any], *, after: str = "", before: str = "", is_open: bool = True) -> Page:
+    """A page of duties by key (deadline, id); duties without a deadline come last."""
+    at, backwards = _cursor(after or before), bool(before and not after)
+    parts, values = [where, *(["l.closed_at IS NULL"] if is_open else [])], dict(given)
+    if at is not None:
+        values |= {"at_due": at[0], "at_id": at[1]}
+        if at[0] is None:
+            parts.append("(l.due_at IS NOT NULL OR l.id < %(at_id)s)" if backwards else "l.due_at IS NULL AND l.id > %(at_id)s")
+        else:
+            parts.append(
+                "(l.due_at, l.id) < (%(at_due)s, %(at_id)s)"
+                if backwards
+                else "((l.due_at, l.id) > (%(at_due)s, %(at_id)s) OR l.due_at IS NULL)"
+            )
+    order = "l.due_at DESC NULLS FIRST, l.id DESC" if backwards else "l.due_at NULLS LAST, l.id"
+    found = rows(f"{_DUTY} WHERE {' AND '.join(f'({p})' for p in parts)} ORDER BY {order} LIMIT {PAGE_ROWS + 1}", values)
+    more, found = len(found) > PAGE_ROWS, found[:PAGE_ROWS]
+    if backwards:
+        found.reverse()
+    has_before = more if backwards else at is not None
+    has_after = at is not None if backwards else more
+    return Page(found, _key_of(found[0]) if found and has_before else "", _key_of(found[-1]) if found and has_after else "")
+
+
+def counts_of_states(unit: int, now: datetime, tomorrow: datetime, *, wide: bool) -> dict[str, int]:
+    """How many duties each state lists; `wide` counts the whole range too. One statement."""
+    in_range = "(SELECT count(*) FROM loop l WHERE l.closed_at IS NULL{})"
+    parts = {
+        "mine": in_range.format(" AND l.owner = %(unit)s"),
+        "today": in_range.format(" AND l.owner = %(unit)s AND l.due_at < %(tomorrow)s"),
+        "mine_late": in_range.format(" AND l.owner = %(unit)s AND l.due_at < %(now)s"),
+        "offered": in_range.format(" AND l.offered_to = %(unit)s"),
+    }
+    if wide:
+        parts |= {
+            "late": in_range.format(" AND l.due_at < %(now)s"),
+            "helped": in_range.format(" AND l.id IN (SELECT f.loop FROM fired f WHERE f.unit = %(unit)s)"),
+            "all": in_range.format(""),
+        }
+    sql = "SELECT " + ", ".join(f"{part} AS {name}" for name, part in parts.items())
+    return rows(sql, {"unit": unit, "now": now, "tomorrow": tomorrow})[0]
+
+
+# --- what a line says beside the duty -----------------------------------------------------------------------------
+
+_LEADS = """
+SELECT w.n, le.id, le.key, le.sources, le.origin, le.arrived_from, le.arrived_to, le.event
+FROM unnest(%(n)s::int[], %(root)s::uuid[], %(key)s::text[], %(event)s::int[]) AS w(n, root, key, event)
+JOIN cluster c ON c.root = w.root
+JOIN lead le ON le.subject = c.subject AND le.key = w.key AND le.event = w.event AND le.merged_into IS NULL
+ORDER BY w.n, le.first_reported_at DESC
+"""
+# Tries, a call under way, and the answer, of each person and arrival. A withdrawn record counts no more.
+_CONTACTS = """
+WITH w AS (SELECT * FROM unnest(%(n)s::int[], %(root)s::uuid[], %(key)s::text[], %(event)s::int[]) AS w(n, root, key, event)),
+f AS (
+  SELECT w.n, f.id, f.kind, f.received_at, f.happened_at, f."by", f.unit, u.name AS unit_name, w.key
+  FROM w JOIN cluster c ON c.root = w.root JOIN fact f ON f.subject = c.subject AND f.event = w.event
+  LEFT JOIN unit u ON u.id = f.unit
+  WHERE f.kind IN ('leads.call_started', 'leads.contact_tried', 'leads.lead_verified')
+    AND NOT EXISTS (SELECT 1 FROM handled h WHERE h.voids = f.id))
+SELECT f.n, f.kind, f.happened_at, f.received_at, f."by", f.unit, f.unit_name, s.until_at, t.outcome AS tried, v.outcome AS found
+FROM f LEFT JOIN call_started s ON s.fact = f.id LEFT JOIN contact_tried t ON t.fact = f.id LEFT JOIN lead_verified v ON v.fact = f.id
+WHERE f.key = coalesce(s.episode, t.episode, v.episode) ORDER BY f.n, f.received_at, f.id
+"""
+
+
+@dataclasses.dataclass
+class Contact:
+    """What is known of calls for one person and arrival: `held` (unit, officer, name, until) while somebody calls."""
+
+    n_tries: int = 0
+    held: tuple[int, int, str, datetime] | None = None
+    answered_at: datetime | None = None
+    answered_by: str = ""
+    answer: str = ""
+
+
+@dataclasses.dataclass
+class Around:
+    """Leads, people, calls and asked help of a page of duties, by the duty's place on it (people by subject)."""
+
+    leads: dict[int, dict[str, Any]]
+    contacts: dict[int, Contact]
+    people: dict[UUID, Any]
+    level: dict[int, int]
+    doubts: dict[tuple[UUID, str], tuple[UUID, UUID]]
+
+
+def around(duties: Sequence[Mapping[str, Any]], now: datetime) -> Around:
+    """Everything that the lines of a page say, in a fixed number of statements."""
+    given = {
+        "n": list(range(len(duties))),
+        "root": [d["root"] for d in duties],
+        "key": [d["key"] for d in duties],
+        "event": [d["event"] for d in duties],
+    }
+    leads: dict[int, dict[str, Any]] = {}
+    for row in rows(_LEADS, given):
+        leads[row["n"]] = row
+    contacts = contacts_of(given, now)
+    level = {
+        r["loop"]: r["level"]
+        for r in rows("SELECT loop, max(level) AS level FROM fired WHERE loop = ANY(%s) GROUP BY loop", [[d["id"] for d in duties]])
+    }
+    found: dict[UUID, Any] = {}
+    for event in sorted({d["event"] for d in duties}):
+        found |= people.opened_persons(sorted({d["subject"] for d in duties if d["event"] == event}), event=event)
+    doubts = {(d["subject"], d["key"]): pair_of(d["key"]) for d in duties if d["kind"] == SETTLE.name}
+    return Around(leads, contacts, found, level, doubts)
+
+
+def contacts_of(given: Mapping[str, Any], now: datetime) -> dict[int, Contact]:
+    found: dict[int, Contact] = {}
+    for row in rows(_CONTACTS, given):
+        contact = found.setdefault(row["n"], Contact())
+        if row["kind"] == "leads.call_started":
+            contact.held = (row["unit"], row["by"], row["unit_name"], row["until_at"]) if row["until_at"] > now else None
+        elif row["kind"] == "leads.contact_tried":
+            contact.n_tries += 1
+            contact.held = None
+        else:
+            contact.held = None
+            contact.answered_at, contact.answered_by, contact.answer = row["happened_at"], row["unit_name"] or "", row["found"]
+    return found
+
+
+def is_paused(duty: Mapping[str, Any], now: datetime) -> bool:
+    """Whether the clock of a duty rests now, in the quiet hours of the rules that opened it."""
+    quiet = packs.by_key(duty["pack"]).quiet
+    return quiet is not None and quiet.holds(now) and duty["due_at"] is not None and duty["due_at"] > now
+
+
+# --- one lead -----------------------------------------------------------------------------------------------------
+
+
+def lead_of(lead: UUID) -> Lead:
+    """A lead in sight; one that was merged leads to the one that stands. Refuses `lead_not_found`."""
+    found = Lead.objects.filter(id=lead).first()
+    for _ in range(5):
+        if found is None or found.merged_into is None:
+            break
+        found = Lead.objects.filter(id=found.merged_into).first()
+    if found is None:
+        raise not_found()
+    return found
+
+
+def root_of(subject: UUID) -> UUID:
+    found = rows("SELECT root FROM cluster WHERE subject = %s", [subject])
+    return found[0]["root"] if found else subject
+
+
+def members_of(root: UUID) -> list[UUID]:
+    return [r["subject"] for r in rows("SELECT subject FROM cluster WHERE root = %s ORDER BY subject", [root])] or [root]
+
+
+def duties_of(lead: Lead, root: UUID) -> list[dict[str, Any]]:
+    """Open duties of a lead, and questions about who the person is."""
+    return rows(
+        f"{_DUTY} WHERE l.closed_at IS NULL AND l.event = %s AND l.subject IN (SELECT subject FROM cluster WHERE root = %s)"
+        " AND (l.key = %s OR l.kind = %s) ORDER BY l.due_at NULLS LAST, l.id",
+        [lead.event, root, lead.key, SETTLE.name],
+    )
+
+
+def open_duty(lead: Lead, root: UUID, kind: str) -> dict[str, Any] | None:
+    return next((duty for duty in duties_of(lead, root) if duty["kind"] == kind and duty["key"] == lead.key), None)
+
+
+_TIMELINE = """
+SELECT f.id, f.act, f.kind, f.happened_at, f.received_at, f."by", f.unit, f.purpose, u.name AS unit_name, o.name AS officer,
+       v.fact IS NOT NULL AS voided, v.reason AS void_reason,
+       r.source, r.file, r.sheet, r.row, r.origin, r.arrived_at, r.arrived_precision,
+       coalesce(t.outcome, lv.outcome) AS outcome, coalesce(nullif(t.reason, ''), nullif(lv.reason, ''), h.reason, li.reason, un.reason) AS reason,
+       t.next_try_at, lv.here_since, lv.destination, lv.medical_need, ls.sampled_at, ls.place, ls.tube, rr.result,
+       ra.accepted, ra.answer, hu.name AS to_unit, ho.name AS to_officer, coalesce(li.rule, un.rule) AS rule, se.same,
+       coalesce(cs.episode, t.episode, lv.episode, ls.episode, rr.episode, ra.episode, r.episode, hl.key) AS episode, hl.kind AS loop_kind, um.reading
+FROM cluster c JOIN fact f ON f.subject = c.subject AND f.event = %(event)s
+LEFT JOIN unit u ON u.id = f.unit LEFT JOIN officer o ON o.id = f."by"
+LEFT JOIN LATERAL (SELECT hv.fact, hv.reason FROM handled hv WHERE hv.voids = f.id LIMIT 1) v ON TRUE
+LEFT JOIN lead_reported r ON r.fact = f.id LEFT JOIN call_started cs ON cs.fact = f.id LEFT JOIN contact_tried t ON t.fact = f.id
+LEFT JOIN lead_verified lv ON lv.fact = f.id LEFT JOIN lead_sampled ls ON ls.fact = f.id LEFT JOIN result_recorded rr ON rr.fact = f.id
+LEFT JOIN referral_answered ra ON ra.fact = f.id LEFT JOIN linked li ON li.fact = f.id LEFT JOIN unlinked un ON un.fact = f.id
+LEFT JOIN settled se ON se.fact = f.id LEFT JOIN unmasked um ON um.fact = f.id
+LEFT JOIN handled h ON h.fact = f.id LEFT JOIN unit hu ON hu.id = h.unit LEFT JOIN officer ho ON ho.id = h.officer
+LEFT JOIN loop hl ON hl.id = h.loop
+WHERE c.root = %(root)s ORDER BY f.received_at DESC, f.id DESC LIMIT 300
+"""
+
+
+def timeline(lead: Lead, root: UUID) -> list[dict[str, Any]]:
+    """What was recorded of the person in this arrival, newest first; links and readings belong to every arrival."""
+    found = rows(_TIMELINE, {"event": lead.event, "root": root})
+    return [row for row in found if row["episode"] in (None, lead.key) or row["kind"] == "leads.lead_reported"]
+
+
+def movements(lead: Lead, root: UUID) -> list[dict[str, Any]]:
+    return rows(
+        "SELECT m.received_at, m.what, m.due_at, l.kind, f.name AS from_name, t.name AS to_name FROM loop l JOIN movement m ON m.loop = l.id"
+        " LEFT JOIN unit f ON f.id = m.from_unit LEFT JOIN unit t ON t.id = m.to_unit"
+        " WHERE l.event = %s AND l.key = %s AND l.subject IN (SELECT subject FROM cluster WHERE root = %s) ORDER BY m.received_at DESC, m.id DESC LIMIT 200",
+        [lead.event, lead.key, root],
+    )
+
+
+def links(root: UUID) -> list[dict[str, Any]]:
+    """The standing joins that make these records one person."""
+    return rows(
+        "SELECT k.a, k.b, k.rule, k.same, coalesce(d.reason, '') AS reason, f.received_at FROM link k"
+        " LEFT JOIN fact f ON f.id = k.fact LEFT JOIN linked d ON d.fact = k.fact"
+        " WHERE k.ended_by IS NULL AND k.same AND k.a IN (SELECT subject FROM cluster WHERE root = %s) ORDER BY k.id",
+        [root],
+    )
+
+
+def why_in_sight(root: UUID, unit: int) -> str:
+    """ "unit": the reader's unit holds or held a duty about the person; else "range": the person is in its territory."""
+    own = rows("SELECT 1 FROM visible v JOIN cluster c ON c.subject = v.subject WHERE c.root = %s AND v.unit = %s LIMIT 1", [root, unit])
+    return "unit" if own else "range"
+
+
+def origin_names(texts: Sequence[str]) -> dict[str, str]:
+    """Origins that a list gives as division codes (440300) by name; those in words stay as they are. At most two statements."""
+    codes = {text: int(text.ljust(12, "0")) for text in texts if text.isascii() and text.isdigit() and len(text) in (6, 9, 12)}
+    if not codes:
+        return {}
+    known = regions.by_division(list(set(codes.values())))
+    names = regions.full_names(known.values())
+    return {text: names[known[code]] for text, code in codes.items() if code in known}
+
+
+def files_of(ids: Sequence[int]) -> dict[int, str]:
+    return {r["id"]: r["name"] for r in rows("SELECT id, name FROM intake_file WHERE id = ANY(%s)", [list(ids)])}
+
+
+def undoable(act: UUID) -> bool:
+    return bool(rows("SELECT 1 FROM fact WHERE act = %s LIMIT 1", [act]))
+
+
+_TYPED = {
+    "leads.call_started": "call_started",
+    "leads.contact_tried": "contact_tried",
+    "leads.lead_verified": "lead_verified",
+    "leads.lead_sampled": "lead_sampled",
+    "leads.result_recorded": "result_recorded",
+    "leads.referral_answered": "referral_answered",
+}
+
+
+def said(fact: UUID) -> dict[str, Any] | None:
+    """What a record says, with its `kind`; None where it is not there."""
+    found = rows("SELECT kind, subject FROM fact WHERE id = %s", [fact])
+    if not found:
+        return None
+    table = _TYPED.get(found[0]["kind"])
+    typed = rows(f"SELECT * FROM {table} WHERE fact = %s", [fact]) if table else [{}]
+    return {**found[0], **(typed[0] if typed else {})}
+
+
+# --- people, officers, units --------------------------------------------------------------------------------------
+
+
+def saved_calls(unit: int, since: datetime) -> dict[str, int] | None:
+    """How many rows of how many kinds of lists told of the people of a village since then; None where no call was saved."""
+    found = rows(
+        "SELECT count(*) AS persons, coalesce(sum(n_reports), 0)::int AS rows, (SELECT count(DISTINCT s) FROM lead x, unnest(x.sources) s"
+        " WHERE x.desk = %(unit)s AND x.merged_into IS NULL AND x.first_reported_at >= %(since)s)::int AS lists"
+        " FROM lead WHERE desk = %(unit)s AND merged_into IS NULL AND first_reported_at >= %(since)s",
+        {"unit": unit, "since": since},
+    )[0]
+    return {**found, "fewer": found["rows"] - found["persons"]} if found["rows"] > found["persons"] else None
+
+
+def officers_of(unit: int) -> list[dict[str, Any]]:
+    return rows(
+        "SELECT DISTINCT o.id, o.name FROM post p JOIN officer o ON o.id = p.officer WHERE p.unit = %s AND p.valid @> %s::date AND o.is_active ORDER BY o.name",
+        [unit, clock.today()],
+    )
+
+
+def units_below(unit: int) -> list[dict[str, Any]]:
+    """Desks and villages one and two steps below, in the order of their codes."""
+    return rows(
+        "SELECT u.id, u.name, u.kind, p.id AS parent, p.name AS parent_name FROM unit u JOIN unit p ON p.id = u.parent_id"
+        " LEFT JOIN region_scope s ON s.region_id = u.region_id AND s.valid @> %(on)s::date"
+        " WHERE (p.id = %(unit)s OR p.parent_id = %(unit)s) AND u.kind IN ('desk', 'village', 'liaison') AND u.valid @> %(on)s::date"
+        " ORDER BY p.id <> %(unit)s, s.scope, u.id",
+        {"unit": unit, "on": clock.today()},
+    )
+
+
+def people_found(q: str) -> list[dict[str, Any]]:
+    """Leads in sight whose person's name holds `q`, or whose phone it is; at most a page."""
+    found, given = search_sql(q)
+    return rows(
+        f"""
+        SELECT DISTINCT ON (c.root, le.key) le.id AS lead, le.key, le.event, le.subject, c.root, l.kind, l.due_at, l.pack, o.name AS owner_name,
+               r.name AS region_name, p.name AS parent_name, l.id
+        FROM ({found}) s JOIN cluster x ON x.subject = s.subject JOIN cluster c ON c.root = x.root
+        JOIN lead le ON le.subject = c.subject AND le.merged_into IS NULL
+        LEFT JOIN cluster m ON m.root = c.root
+        LEFT JOIN loop l ON l.subject = m.subject AND l.key = le.key AND l.event = le.event AND l.closed_at IS NULL
+        LEFT JOIN unit o ON o.id = l.owner LEFT JOIN region r ON r.id = l.region LEFT JOIN region p ON p.id = r.parent_id
+        ORDER BY c.root, le.key, l.due_at LIMIT {PAGE_ROWS}
+        """,
+        given,
+    )
+
+
+def evidence_of(subject: UUID, event: int) -> dict[str, tuple]:
+    """What one record says by itself, without those that are joined to it."""
+    found = rows(
+        "SELECT i.blob, p.name, p.birth_year, p.sex FROM identity i LEFT JOIN person p ON p.subject = i.subject WHERE i.subject = %s AND i.event = %s",
+        [subject, event],
+    )
+    key = keys.data_key(event) if found else None
+    if key is None:
+        raise not_found()
+    said, person = opened(key, bytes(found[0]["blob"]), subject.bytes), found[0]
+    return {
+        "names": (person["name"],) if person["name"] else (),
+        "docs": (said.doc,) if said.doc else (),
+        "phones": tuple(said.phones),
+        "addresses": tuple(said.addresses),
+        "years": (person["birth_year"],) if person["birth_year"] else (),
+        "sexes": (person["sex"],) if person["sex"] else (),
+    }
+
+
+def is_verify(kind: str) -> bool:
+    return kind == VERIFY.name

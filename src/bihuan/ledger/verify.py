@@ -1,0 +1,72 @@
+"""What must hold of the ledger itself: details to each fact, known kinds, an unbroken chain of seals."""
+
+# ruff: noqa: E501  a statement or a sentence reads better unbroken
+from __future__ import annotations
+
+from django.db import connection
+
+from bihuan.ledger import kinds, seals
+from bihuan.ledger.gaps import GAPS_MAX, Found, Gap
+
+
+def _rows(sql: str, parameters: dict | None = None) -> list[tuple]:
+    with connection.cursor() as cursor:
+        cursor.execute(sql, parameters or {})
+        return cursor.fetchall()
+
+
+def tables() -> dict[str, list[kinds.FactKind]]:
+    """Typed tables that are there, each with the kinds whose details it holds."""
+    found: dict[str, list[kinds.FactKind]] = {}
+    for kind in kinds.kinds().values():
+        found.setdefault(kind.table, []).append(kind)
+    there = {
+        name for (name,) in _rows("SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p')")
+    }
+    return {table: kinds for table, kinds in found.items() if table in there}
+
+
+def details_missing() -> Found:
+    """A fact without its typed row, a typed row without its fact, a fact whose kind nobody declares."""
+    gaps: list[Gap] = []
+    of_table = tables()
+    names: list[str] = []
+    for table, declared in of_table.items():
+        own = [kind.name for kind in declared]
+        names += own
+        lost = _rows(
+            f"SELECT f.id, f.kind, f.subject FROM fact f LEFT JOIN {table} d ON d.fact = f.id"
+            f" WHERE f.kind = ANY(%(own)s) AND d.fact IS NULL LIMIT {GAPS_MAX}",
+            {"own": own},
+        )
+        for fact, kind, subject in lost:
+            gaps.append(
+                Gap("details_missing", f"{kind} without details", f"办理记录 {fact}（{kind}）没有内容", f"fact {fact} ({kind}) has no details",
+                    subject=subject, fact=fact)
+            )  # fmt: skip
+        strange = _rows(
+            f"SELECT d.fact FROM {table} d LEFT JOIN fact f ON f.id = d.fact AND f.kind = ANY(%(own)s) WHERE f.id IS NULL LIMIT {GAPS_MAX}",
+            {"own": own},
+        )
+        for (fact,) in strange:
+            gaps.append(
+                Gap("details_missing", f"{table} without fact", f"{table} 中有内容而没有办理记录 {fact}", f"{table} has details, but fact {fact} is gone",
+                    fact=fact)
+            )  # fmt: skip
+    unknown = _rows(f"SELECT id, kind, subject FROM fact WHERE kind <> ALL(%(names)s) LIMIT {GAPS_MAX}", {"names": names})
+    for fact, kind, subject in unknown:
+        gaps.append(
+            Gap("details_missing", f"{kind} is not declared", f"办理记录 {fact} 的种类 {kind} 未登记", f"fact {fact}: nobody declares its kind {kind}",
+                subject=subject, fact=fact)
+        )  # fmt: skip
+    return Found(_rows("SELECT count(*) FROM fact")[0][0], gaps)
+
+
+def seal_broken() -> Found:
+    """See `seals.verify_chain`; counts seals."""
+    return Found(_rows("SELECT count(*) FROM seal")[0][0], seals.verify_chain())
+
+
+def conflicts_open() -> int:
+    """Ids that came again with other content and wait for a person. No gap: both contents are kept."""
+    return _rows("SELECT count(*) FROM conflict")[0][0]

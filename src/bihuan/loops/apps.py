@@ -1,0 +1,6 @@
+from django.apps import AppConfig
+
+
+class LoopsConfig(AppConfig):
+    name = "bihuan.loops"
+    label = "loops"

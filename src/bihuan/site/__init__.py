@@ -1,0 +1,1 @@
+"""The house around the modules: settings, server, roles, command line, worker, base pages."""

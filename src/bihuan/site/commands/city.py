@@ -1,0 +1,83 @@
+"""`city open | officer | post`: a real city is set up: its map, its units, its event, and the people who work on it."""
+
+from __future__ import annotations
+
+import secrets
+from datetime import timedelta
+from typing import Any
+
+import click
+
+from bihuan.kernel.refused import Refused
+from bihuan.site.cli import Run, command
+
+
+def register(cli: click.Group) -> None:
+    @cli.group("city")
+    def city() -> None:
+        """建立一座城市 / set up a city."""
+
+    @command(city, "open", role="work")
+    @click.argument("division")
+    @click.option("--disease", required=True, help="病种代码，如 covid19 / the word of the packs")
+    @click.option("--name", required=True, help="事件名称 / name of the event")
+    @click.option("--basis", required=True, help="依据的文件名、文号 / legal basis")
+    @click.option("--retention-days", type=click.IntRange(1, 3650), required=True, help="结束后保留天数 / days kept after the end")
+    def open_city(run: Run, division: str, disease: str, name: str, basis: str, retention_days: int) -> dict[str, Any]:
+        """载入 DIVISION（四位市代码，如 3208）的区划，建单位，开事件 / load a city's map, make its units, open an event."""
+        from django.db import connection, transaction
+
+        from bihuan.kernel import clock
+        from bihuan.policy import actions, installation
+        from bihuan.policy.models import Installation
+        from bihuan.regions import load, queries, units
+
+        load.load_national()
+        loaded = load.load_city(division)
+        made = units.make_units(division, clock.today())
+        code = int(division.ljust(12, "0"))
+        region = queries.by_division([code]).get(code)
+        if region is None:
+            raise Refused("city_unknown", f"没有 {division} 的区划数据。", f"There are no divisions of {division}.", division)
+        if Installation.objects.filter(mode=Installation.Mode.DEMO).exists():
+            raise Refused("city_is_demo", "这里是演示库，请换一个数据目录。", "This is the demonstration's data; use another folder.")
+        installation.set_up(mode="live", city_id=region)
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute("INSERT INTO subject (id, kind) SELECT subject_of_unit(id), 'unit' FROM unit ON CONFLICT DO NOTHING")
+            event = actions.open_event(
+                disease=disease,
+                region=region,
+                name=name,
+                opened_on=clock.today(),
+                legal_basis=basis,
+                retention=timedelta(days=retention_days),
+            )
+        run.say(f"事件 {event.id}：{name}；单位 {made.total} 个。下一步：city officer，packs adopt")
+        return {"ok": True, "event": event.id, "region": region, "units": made.total, "loaded": str(loaded)}
+
+    @command(city, "officer", role="work")
+    @click.argument("login")
+    @click.argument("role", type=click.Choice(["city_desk", "county_desk", "township_desk", "village_worker", "list_sender", "auditor"]))
+    @click.argument("unit", type=int)
+    @click.option("--name", required=True, help="姓名 / name")
+    def officer(run: Run, login: str, role: str, unit: int, name: str) -> dict[str, Any]:
+        """给 LOGIN 一个岗位（单位编号见 regions units）/ give LOGIN a post; a new officer gets a password, shown once."""
+        from django.contrib.auth.hashers import make_password
+        from django.db import transaction
+        from psycopg.types.range import DateRange
+
+        from bihuan.access.models import Officer, Post
+        from bihuan.kernel import clock
+        from bihuan.regions import queries
+
+        if queries.unit_row(unit) is None:
+            raise Refused("unit_unknown", f"没有编号为 {unit} 的单位。", f"There is no unit {unit}.", str(unit))
+        password = None
+        with transaction.atomic():
+            known = Officer.objects.filter(login=login).first()
+            if known is None:
+                password = "-".join(secrets.token_hex(2) for _ in range(3))
+                known = Officer.objects.create(login=login, name=name, password=make_password(password))
+            Post.objects.get_or_create(officer=known, unit_id=unit, role=role, defaults={"valid": DateRange(clock.today(), None)})
+        run.say(f"{login} {role} {unit}" + (f"  密码（只显示一次）/ password, shown once: {password}" if password else ""))
+        return {"ok": True, "login": login, "password": password}

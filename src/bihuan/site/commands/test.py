@@ -1,0 +1,25 @@
+"""`test`: the whole suite, with a PostgreSQL of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import click
+
+from bihuan.site.cli import Run, command
+from bihuan.site.home import REPO, home
+
+
+def register(cli: click.Group) -> None:
+    @command(cli, "test", role=None, context_settings={"ignore_unknown_options": True})
+    @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+    def test(run: Run, arguments: tuple[str, ...]) -> dict | None:
+        """运行全部测试 / run the tests; further arguments go to pytest."""
+        home()
+        environment = os.environ | {"PYTHONPATH": str(REPO / "src")}
+        done = subprocess.run([sys.executable, "-m", "pytest", *arguments], cwd=REPO, env=environment)
+        if done.returncode and not run.json:
+            sys.exit(done.returncode)
+        return {"ok": done.returncode == 0, "exit_code": done.returncode} if run.json else None

@@ -1,0 +1,150 @@
+// Small helps that every page may use. Each page also works without this file.
+import "./countdown.js";
+import "./undo.js";
+
+const $ = (selector, scope = document) => scope.querySelector(selector);
+const $$ = (selector, scope = document) => [...scope.querySelectorAll(selector)];
+
+// Light or dark, kept on this device.
+$$("[data-theme-toggle]").forEach((button) => {
+  button.hidden = false;
+  button.addEventListener("click", () => {
+    const root = document.documentElement;
+    const dark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
+    root.dataset.theme = dark ? "light" : "dark";
+    try { localStorage.setItem("theme", root.dataset.theme); } catch (_) { /* Then for this page only. */ }
+  });
+});
+$$("[data-print]").forEach((button) => { button.hidden = false; button.addEventListener("click", () => print()); });
+
+// Menus close when one looks elsewhere.
+document.addEventListener("click", (event) => {
+  $$("details.menu[open]").forEach((menu) => { if (!menu.contains(event.target)) menu.open = false; });
+});
+document.addEventListener("keydown", (event) => {
+  if (event.key === "Escape") $$("details.menu[open]").forEach((menu) => { menu.open = false; $("summary", menu).focus(); });
+});
+
+// Selecting many lines: count, all of this page, a range with shift. Works on lines that htmx brings later.
+let last = null;
+function picks(form) { return $$("input[name=loop]", form); }
+function count(form) {
+  const boxes = picks(form), chosen = boxes.filter((box) => box.checked);
+  const bar = $(".batch", form);
+  if (bar) {
+    bar.hidden = chosen.length === 0;
+    $$("[data-picked]", bar).forEach((node) => { node.textContent = chosen.length; });
+  }
+  boxes.forEach((box) => box.closest("tr").classList.toggle("is-picked", box.checked));
+  const all = $("[data-pick-all]", form);
+  if (all) {
+    all.checked = boxes.length > 0 && chosen.length === boxes.length;
+    all.indeterminate = chosen.length > 0 && chosen.length < boxes.length;
+  }
+}
+document.addEventListener("click", (event) => {
+  const box = event.target;
+  if (!box.matches || !box.matches("input[name=loop]")) return;
+  const form = box.form, boxes = picks(form);
+  if (event.shiftKey && last && last.form === form) {
+    const [from, to] = [boxes.indexOf(last), boxes.indexOf(box)].sort((a, b) => a - b);
+    boxes.slice(from, to + 1).forEach((other) => { other.checked = box.checked; });
+  }
+  last = box;
+});
+document.addEventListener("change", (event) => {
+  const form = event.target.form;
+  if (!form || !form.matches("[data-batch]")) return;
+  if (event.target.matches("[data-pick-all]")) picks(form).forEach((box) => { box.checked = event.target.checked; });
+  count(form);
+});
+$$("[data-batch]").forEach(count);
+document.addEventListener("htmx:afterSettle", () => $$("[data-batch]").forEach(count));
+
+// Telephone: the number is dialled by the telephone itself; meanwhile the person is held for this caller
+// and the page with the answers opens, so that it is there when the call ends.
+document.addEventListener("click", async (event) => {
+  const link = event.target.closest && event.target.closest("a[data-hold]");
+  if (!link) return;
+  event.preventDefault();
+  const token = $("body").dataset.csrf;
+  try {
+    const answer = await fetch(link.dataset.hold, { method: "POST", headers: { "X-CSRFToken": token }, keepalive: true });
+    // Somebody else calls this person now, or has: the reason is shown and nothing is dialled.
+    if (answer.status === 409) { refuse(link, (await answer.json()).sentence); return; }
+  } catch (_) { /* No network: the call goes on; the answer can still be written down. */ }
+  // A desk telephone that dials by itself may take the number and cancel the event.
+  if (link.dispatchEvent(new CustomEvent("dial", { bubbles: true, cancelable: true, detail: link.href }))) location.href = link.href;
+  if (!link.dataset.then) return;
+  if (window.htmx && $("dialog.sheet") && matchMedia("(min-width: 55.01rem)").matches) htmx.ajax("GET", link.dataset.then, "#sheet");
+  else setTimeout(() => { location.href = link.dataset.then; }, 600);
+});
+function refuse(link, sentence) {
+  const note = document.createElement("p");
+  note.className = "note warn";
+  note.setAttribute("role", "alert");
+  note.textContent = sentence;
+  link.replaceWith(note);
+}
+
+// An answer that asks for more shows its questions: on a telephone they would open below the edge.
+document.addEventListener("change", (event) => {
+  if (!event.target.matches(".outcomes > input[type=radio]")) return;
+  const panel = $(`.panel.for-${event.target.value}`, event.target.closest(".outcomes")) || $(".panel.for-treatment", event.target.closest(".outcomes"));
+  if (panel) requestAnimationFrame(() => panel.scrollIntoView({ block: "nearest", behavior: "instant" }));
+});
+
+// The sheet beside a list: links with hx-target="#sheet" open it; without htmx they are ordinary links.
+const sheet = $("dialog.sheet");
+if (sheet) {
+  document.addEventListener("htmx:afterSwap", (event) => {
+    if (event.detail.target.id === "sheet" && !sheet.open) sheet.showModal();
+  });
+  sheet.addEventListener("click", (event) => { if (event.target === sheet || event.target.closest("[data-close]")) sheet.close(); });
+}
+
+// Live figures: what could not be refreshed says so, by hatching and by words, until it is refreshed again.
+function live(event) { return event.target.closest && event.target.closest("[data-live]"); }
+for (const kind of ["htmx:sendError", "htmx:timeout", "htmx:responseError"]) {
+  document.addEventListener(kind, (event) => { const area = live(event); if (area) area.classList.add("stale"); });
+}
+document.addEventListener("htmx:afterRequest", (event) => {
+  const area = live(event);
+  if (area && event.detail.successful) area.classList.remove("stale");
+});
+
+// No answer, or a broken one: the form stays as it was and says so. Sending it again is harmless, its act has an id.
+for (const kind of ["htmx:sendError", "htmx:timeout", "htmx:responseError"]) {
+  document.addEventListener(kind, (event) => {
+    const form = event.target.closest && event.target.closest("form[hx-post]");
+    const status = event.detail.xhr ? event.detail.xhr.status : 0;
+    if (!form || [409, 422].includes(status)) return;
+    delete form.dataset.sent;
+    const old = $(".note.bad[data-no-answer]", form);
+    const note = old || document.createElement("p");
+    note.className = "note bad";
+    note.dataset.noAnswer = "1";
+    note.setAttribute("role", "alert");
+    note.textContent = document.body.dataset.failed;
+    if (!old) form.prepend(note);
+    note.scrollIntoView({ block: "nearest" });
+  });
+}
+
+// A refused form comes back with its reasons: they are shown, and the reader is taken to them.
+document.addEventListener("htmx:beforeSwap", (event) => {
+  if ([409, 422].includes(event.detail.xhr.status)) { event.detail.shouldSwap = true; event.detail.isError = false; }
+});
+function toErrors() { const box = $("[data-errors]"); if (box) box.focus(); }
+toErrors();
+document.addEventListener("htmx:afterSettle", toErrors);
+
+// A button pressed twice sends once.
+document.addEventListener("submit", (event) => {
+  const form = event.target;
+  if (form.matches("[data-once]")) {
+    if (form.dataset.sent) { event.preventDefault(); return; }
+    form.dataset.sent = "1";
+    setTimeout(() => { delete form.dataset.sent; }, 4000);
+  }
+});

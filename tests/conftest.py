@@ -1,0 +1,278 @@
+"""The tests' own server and databases, a real web process, a real browser.
+
+Every test that asks for `db` gets a database of its own, copied from a migrated template: commits are real, nothing is
+rolled back, nothing is left. Django's default connection is `bihuan_app`, as in the pages.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+
+import hypothesis
+import psycopg
+import pytest
+from hypothesis import settings
+
+REPO = Path(__file__).resolve().parents[1]
+CHROMIUM = next((p for p in ("/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome") if Path(p).exists()), None)
+
+# Set before anything of Bihuan is imported: the tests never touch the demonstration's folder or an operator's server.
+_root = Path(os.environ.setdefault("BIHUAN_TEST_ROOT", os.environ.get("BIHUAN_HOME") or str(REPO / "var"))).resolve()
+os.environ["BIHUAN_PGDATA"] = str(_root / "test-pg")
+os.environ["BIHUAN_HOME"] = str(_root / "test-home")
+os.environ["BIHUAN_ROLE"] = "app"
+# Playwright keeps an event loop in the tests' thread; Django would then refuse its ordinary database calls.
+os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"
+os.environ.pop("BIHUAN_POOL", None)
+if "DATABASE_URL" in os.environ and os.environ.get("BIHUAN_TEST_ON_DATABASE_URL") != "1":
+    del os.environ["DATABASE_URL"]
+
+from bihuan.site import postgres, roles, setup  # noqa: E402
+
+# One template per state of the migrations, so that two runs beside each other never share a half-made one.
+TEMPLATE = os.environ["BIHUAN_DATABASE"] = f"template_{setup.stamp()[:12]}"
+TEMPLATES_KEPT = 3
+
+# A database answers when it can: no example fails for having been slow once.
+hypothesis.settings.register_profile("bihuan", deadline=None, print_blob=True, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("bihuan")
+
+# The suite draws the same examples every time, so that green is green; `HYPOTHESIS_PROFILE=search` looks for new ones.
+settings.register_profile("suite", derandomize=True, deadline=None)
+settings.register_profile("search", derandomize=False, deadline=None)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "suite"))
+
+_use = None
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Start the server and Django before tests are collected: test modules import models at their top."""
+    global _use
+    if not hasattr(config, "workerinput") and _use is None:
+        _use = postgres.Use(throw_away=True)
+        _use.__enter__()
+    setup.django("app")
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    global _use
+    if _use is not None:
+        _use.__exit__(None, None, None)
+        _use = None
+
+
+@contextmanager
+def superuser(database: str = "postgres") -> Iterator[psycopg.Connection]:
+    with psycopg.connect(roles.dsn("superuser", database), autocommit=True) as connection:
+        yield connection
+
+
+def _drop(database: str) -> None:
+    with superuser() as server:
+        server.execute(f'DROP DATABASE IF EXISTS "{database}" WITH (FORCE)')
+
+
+def _is_gone(database: str) -> bool:
+    """Was this test database left by a run that has ended? Its name carries the run's process id."""
+    try:
+        os.kill(int(database.split("_")[1]), 0)
+    except (ProcessLookupError, ValueError):
+        return True
+    except PermissionError:
+        return False
+    return False
+
+
+@pytest.fixture(scope="session")
+def template() -> str:
+    """A database with all tables and privileges and no rows; made anew when the migrations have changed."""
+    with superuser() as server:
+        server.execute("SELECT pg_advisory_lock(1)")  # until this connection closes
+        names = [n for (n,) in server.execute("SELECT datname FROM pg_database ORDER BY oid DESC").fetchall()]
+        old = [n for n in names if n.startswith("template_") and n != TEMPLATE][TEMPLATES_KEPT:]
+        for name in old + [n for n in names if n.startswith("t_") and _is_gone(n)]:
+            _drop(name)
+        if not setup.is_current():
+            _drop(TEMPLATE)
+            roles.ensure()
+            setup.migrate()
+    from django.db import connection
+
+    connection.close()
+    return TEMPLATE
+
+
+def _copy(template: str, name: str) -> None:
+    for _ in range(100):
+        try:
+            with superuser() as server:
+                server.execute(f'CREATE DATABASE "{name}" OWNER {roles.OWNER} TEMPLATE "{template}" STRATEGY FILE_COPY')
+                # A copy has its own privileges as a database; those of its tables came with it.
+                server.execute(f'REVOKE ALL ON DATABASE "{name}" FROM PUBLIC')
+                server.execute(f'GRANT CONNECT, TEMPORARY ON DATABASE "{name}" TO {roles.APP}, {roles.WORK}, {roles.ENGINE}')
+            return
+        except psycopg.errors.ObjectInUse:  # another run looks into the template at this moment
+            time.sleep(0.1)
+    raise RuntimeError(f"{template} stays in use")
+
+
+@contextmanager
+def database_from(template: str) -> Iterator[str]:
+    """A new database, a copy of `template`, to which Django's default connection points; dropped at the end.
+
+    Other files make a seeded template of their own in the same way (`with database_from(template) as seeded:`).
+    """
+    from django.db import connection
+
+    name = f"t_{os.getpid()}_{uuid4().hex[:12]}"
+    before = connection.settings_dict["NAME"]
+    connection.close()
+    _copy(template, name)
+    connection.settings_dict["NAME"] = name
+    try:
+        yield name
+    finally:
+        connection.close()
+        connection.settings_dict["NAME"] = before
+        _drop(name)
+
+
+@pytest.fixture
+def db(template: str) -> Iterator[str]:
+    """The name of a fresh database; Django's default connection is `bihuan_app` in it. Commits are real."""
+    with database_from(template) as name:
+        yield name
+
+
+@pytest.fixture(scope="session")
+def city_template(template: str) -> Iterator[str]:
+    """A database with the demonstration's city: regions, units, rules, officers; its clock stands at 08:00."""
+    with database_from(template) as name:
+        with setup.acting("work"):
+            from bihuan.policy import installation
+            from bihuan.site import demo
+
+            installation.forget()
+            demo.seed()
+        from django.db import connection
+
+        connection.close()
+        yield name
+
+
+@pytest.fixture
+def city(city_template: str) -> Iterator[str]:
+    """The name of a fresh database with the demonstration's city; Django's default connection is `bihuan_app` in it."""
+    from bihuan.policy import installation
+
+    with database_from(city_template) as name:
+        installation.forget()
+        yield name
+    installation.forget()
+
+
+@pytest.fixture
+def as_role(request: pytest.FixtureRequest) -> Callable:
+    """`with as_role("work") as connection:` a psycopg connection to the test's database as "owner", "app", "work" or "superuser".
+
+    Committed at the end, rolled back on an error.
+    """
+
+    @contextmanager
+    def connect(role: str, autocommit: bool = False) -> Iterator[psycopg.Connection]:
+        from django.db import connection
+
+        with psycopg.connect(roles.dsn(role, connection.settings_dict["NAME"]), autocommit=autocommit) as opened:
+            yield opened
+
+    return connect
+
+
+@pytest.fixture
+def acting() -> Callable:
+    """`with acting("work"):` Django's default connection logs in as that role (seeding, clock, migrations)."""
+    return setup.acting
+
+
+@dataclass(frozen=True)
+class Live:
+    """A web process of its own on a free port of this machine."""
+
+    url: str
+    pid: int
+
+
+def _free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+@contextmanager
+def serving(database: str, role: str = "app") -> Iterator[Live]:
+    """The pages of `database`, served by a real process as in production."""
+    port = _free_port()
+    environment = os.environ | {"BIHUAN_DATABASE": database, "BIHUAN_PORT": str(port), "BIHUAN_ROLE": role}
+    environment |= {"PYTHONPATH": str(REPO / "src"), "BIHUAN_POOL": "1"}
+    with tempfile.TemporaryFile("w+") as output:
+        command = [sys.executable, "-m", "bihuan.site.serve"]
+        process = subprocess.Popen(command, env=environment, stdout=output, stderr=output, start_new_session=True)
+        try:
+            url, until = f"http://127.0.0.1:{port}", time.monotonic() + 30
+            while True:
+                try:
+                    urllib.request.urlopen(f"{url}/healthz", timeout=5).close()
+                    break
+                except (urllib.error.URLError, ConnectionError, TimeoutError):
+                    if process.poll() is not None or time.monotonic() > until:
+                        output.seek(0)
+                        raise RuntimeError(f"the web process did not answer:\n{output.read()}") from None
+                    time.sleep(0.05)
+            yield Live(url, process.pid)
+        finally:
+            process.terminate()
+            try:
+                process.wait(15)
+            except subprocess.TimeoutExpired:
+                process.kill()
+
+
+@pytest.fixture
+def live_server(db: str) -> Iterator[Live]:
+    """`live_server.url`: granian serving the test's database on a free port."""
+    with serving(db) as live:
+        yield live
+
+
+@pytest.fixture(scope="session")
+def _chromium() -> Iterator[object]:
+    if CHROMIUM is None:
+        pytest.skip("no Chromium on this machine: pages were not tested (Debian: apt install chromium fonts-noto-cjk)")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as play:
+        # Chromium's own sandbox does not work for root.
+        arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
+        opened = play.chromium.launch(executable_path=CHROMIUM, args=[*arguments, "--disable-dev-shm-usage", "--disable-gpu"])
+        yield opened
+        opened.close()
+
+
+@pytest.fixture
+def browser(_chromium: object) -> Iterator[object]:
+    """A playwright browser context (Chinese, 1440 x 900). `browser.new_page()`; skipped where there is no Chromium."""
+    context = _chromium.new_context(locale="zh-CN", timezone_id="Asia/Shanghai", viewport={"width": 1440, "height": 900})
+    yield context
+    context.close()

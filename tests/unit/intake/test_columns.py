@@ -1,0 +1,95 @@
+"""Columns recognised by name and by content."""
+
+from __future__ import annotations
+
+import pytest
+
+from bihuan.intake.columns import by_name, header_key, letters, map_columns
+from bihuan.intake.read import read_file
+from bihuan.kernel.refused import Refused
+
+IDS = ("320722196608102143", "370202194907033851")
+
+
+def table(heads: list[str], rows: list[list[str]]):
+    return read_file("\n".join("\t".join(r) for r in [heads, *rows]).encode(), "a.tsv")[0]
+
+
+@pytest.mark.parametrize(
+    ("field", "spellings"),
+    [
+        ("name", "姓名 员工姓名 人员姓名 名字 姓　名 *姓名 姓名（必填） 返乡人员姓名"),
+        ("doc", "证件号码 身份证号 公民身份号码 身份证 证件号 身份证号码* 居民身份证号码 身份证（护照）号 护照号码"),
+        ("phone", "手机号 联系电话 电话 号码 手机 联系方式 手机号码 本人联系电话 移动电话"),
+        ("origin", "来源地 从何地来 来自 出发地 漫出地编码 从哪来 何地返连 来源城市 返连前所在地"),
+        ("arrived_at", "到达时间 抵连日期 到家时间 进入时间 返回日期 到连时间 抵达时间 返连日期 抵淮时间 到家日期（月日）"),
+        ("address", "户籍/现居地址 现住址 居住地址 家庭住址 详细地址 现居住地 抵连后住址 目的地址"),
+        ("district", "驻留区县 所在区县 县区 驻留地编码"),
+        ("workplace", "工作单位 单位 所在单位 工作单位/学校"),
+        ("remark", "备注 说明 备注（可不填）"),
+        ("batch", "推送批次 批次"),
+        ("ordinal", "序号 编号 No. #"),
+        ("ignored", "性别 年龄 出生日期 证件类型 紧急联系人电话 填报人 是否已核酸 采样时间 离开上海时间 户主姓名 网格员电话"),
+    ],
+)
+def test_spellings(field, spellings):
+    for head in spellings.split(" "):
+        found = by_name(head)
+        assert found is not None, head
+        assert found[0] == field, head
+
+
+def test_unknown_names_and_titles():
+    for head in ("自定义甲", "××单位外地返连人员情况登记表", "", "组", "关于做好来连人员排查工作的通知"):
+        assert by_name(head) is None, head
+
+
+def test_heads_are_compared_without_breaks_stars_and_remarks():
+    assert header_key("身份证\n号 码（１８位）*") == "身份证号码"
+    assert letters(0) == "A"
+    assert letters(27) == "AB"
+
+
+def test_by_content_where_names_are_unknown():
+    one = table(["甲", "乙", "丙", "丁"], [["王小梅", IDS[0], "13812345678", "8月27日"], ["李强", IDS[1], "139-1234-5678", "2022.8.28"]])
+    mapping = map_columns(one)
+    assert mapping.fields == {"doc": 1, "phone": 2, "arrived_at": 3, "name": 0}
+    assert set(mapping.how.values()) == {"content"}
+
+
+def test_content_corrects_a_name_that_says_something_else():
+    one = table(["姓名", "号码"], [["王小梅", IDS[0]], ["李强", IDS[1]]])
+    assert map_columns(one).fields == {"name": 0, "doc": 1}
+
+
+def test_list_without_any_head():
+    one = table(["王小梅", IDS[0], "13812345678"], [["李强", IDS[1], "13912345678"]])
+    assert one.header_row == 0
+    assert one.frame["row"].to_list() == [1, 2]
+    assert map_columns(one).fields == {"name": 0, "doc": 1, "phone": 2}
+
+
+def test_unknown_column_is_a_notice_with_its_address():
+    one = table(["姓名", "手机号", "自定义甲"], [["王", "13812345678", "x"]])
+    assert [c.address for c in map_columns(one).unknown] == ["C1"]
+
+
+def test_forced_choice_wins():
+    one = table(["姓名", "手机号", "联系电话"], [["王", "13812345678", "13912345678"]])
+    assert map_columns(one).fields["phone"] == 1
+    assert map_columns(one, forced={"phone": "C"}).fields["phone"] == 2
+    assert map_columns(one, forced={"phone": "联系电话"}).fields["phone"] == 2
+    with pytest.raises(Refused, match="columns_unknown"):
+        map_columns(one, forced={"phone": "没有的列"})
+
+
+def test_two_equal_claims_are_unclear():
+    one = table(["姓名", "电话", "电话"], [["王", "13812345678", "13912345678"]])
+    with pytest.raises(Refused, match="column_unclear"):
+        map_columns(one)
+    assert map_columns(one, forced={"phone": 1}).fields["phone"] == 1
+
+
+def test_a_list_in_which_nobody_can_be_identified():
+    with pytest.raises(Refused, match="columns_unknown"):
+        map_columns(table(["姓名", "来源地"], [["王小梅", "上海"]]))
