@@ -104,11 +104,9 @@ def process(file_id: int, *, by: Post | None = None) -> IntakeFile:
         except Refused as refused:
             _set(file, state="refused", refusal=refused.as_json(), done_at=clock.now())
             return file
-        with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute("SELECT count(*) FROM intake_row WHERE file = %s", (file.id,))
-            done = cursor.fetchone()[0]
-        _set(file, state="working", mapping=mapping, warnings=warnings, n_rows=len(rows), n_read=done, beat_at=clock.real_now())
-        for start in range(done, len(rows), BATCH_ROWS):
+        if not _begin(file, mapping=mapping, warnings=warnings, n_rows=len(rows)):
+            return file
+        for start in range(file.n_read, len(rows), BATCH_ROWS):
             answer = commit_batch(by=sender, file=file, kind=kind, rows=rows.slice(start, BATCH_ROWS))
             if isinstance(answer, Refused):
                 _set(file, state="refused", refusal=answer.as_json(), done_at=clock.now())
@@ -117,6 +115,19 @@ def process(file_id: int, *, by: Post | None = None) -> IntakeFile:
                 return _done_by_another(file)
         finish(by=sender, file=file)
     return file
+
+
+def _begin(file: IntakeFile, **values) -> bool:
+    """Take the file up where its batches stand; False when another process has ended it meanwhile.
+
+    `n_read` is only read here: each batch moves it in its own transaction, and a second reader of the same file may be at work.
+    """
+    with transaction.atomic():
+        now = IntakeFile.objects.select_for_update().get(id=file.id)
+        if now.state not in ("done", "refused"):
+            _set(now, state="working", beat_at=clock.real_now(), **values)
+    file.__dict__.update({name: value for name, value in now.__dict__.items() if name != "_state"})
+    return now.state == "working"
 
 
 def _done_by_another(file: IntakeFile) -> IntakeFile:
