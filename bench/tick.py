@@ -89,7 +89,7 @@ def run(report: Report, sizes: Sizes) -> None:
             report.say(f"{rows:,} open duties")
             with pointed_at(name), superuser() as server:
                 report.add(f"filling {'more ' if name == large else ''}s", _fill(server, rows, sizes.rounds, begins))
-        for no in range(sizes.rounds):
+        for _ in range(sizes.rounds):
             of_small = report.add("idle tick at 1x ms", _idle(small, begins))
             of_large = report.add("idle tick at 4x ms", _idle(large, begins))
             report.ratio("idle_4m_to_1m", of_large, of_small)
@@ -128,7 +128,7 @@ def _fill(server: psycopg.Connection, rows: int, rounds: int, begins: datetime) 
     ladder = tuple(VERIFY.ladder(pack))
     with transaction.atomic(), engine():
         write_ladders({(pack.key, VERIFY.name): ladder})
-    values = {"event": event, "kind": VERIFY.name, "pack": pack.key, "after": ladder[0].after, "from": begins, "due": DUE, "rounds": 2 * rounds}
+    values = {"event": event, "kind": VERIFY.name, "pack": pack.key, "after": ladder[0].after, "from": begins, "due": DUE, "rounds": 2 * rounds}  # noqa: E501
     indexes = [line for (line,) in server.execute(_INDEXES).fetchall()]
     with server.transaction():
         for (line,) in server.execute(_DROP_INDEXES).fetchall():

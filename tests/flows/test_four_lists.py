@@ -68,7 +68,7 @@ def test_each_lead_lies_at_the_most_exact_desk_that_its_reports_tell(city, as_ro
     with as_role("superuser") as database:
         division_of = dict(
             database.execute(
-                "SELECT coalesce(c.root, l.subject)::text, r.division_code FROM loop l JOIN unit u ON u.id = l.owner JOIN region r ON r.id = u.region_id"
+                "SELECT coalesce(c.root, l.subject)::text, r.division_code FROM loop l JOIN unit u ON u.id = l.owner JOIN region r ON r.id = u.region_id"  # noqa: E501
                 " LEFT JOIN cluster c ON c.subject = l.subject WHERE l.kind = 'leads.verify' AND l.closed_at IS NULL"
             ).fetchall()
         )

@@ -28,7 +28,7 @@ def unit(db, name: str) -> int:
 
 
 def balanced(db) -> bool:
-    held = {u: n for u, n in db.execute("SELECT owner, count(*) FROM loop WHERE closed_at IS NULL GROUP BY 1").fetchall()}
+    held = dict(db.execute("SELECT owner, count(*) FROM loop WHERE closed_at IS NULL GROUP BY 1").fetchall())
     summed = db.execute(
         """SELECT unit, sum(n)::int FROM (
              SELECT to_unit AS unit, 1 AS n FROM movement WHERE what IN ('opened', 'accepted', 'reassigned')

@@ -19,7 +19,7 @@ HEAD = "姓名,证件号码,手机号,来源地,到达时间,现住址\n"
 HERE = "王小梅,,13800000001,上海市,2022-08-27 10:00,连云港市连云区板桥街道板桥社区居委会3号楼\n"
 THERE = "李强,,13800000002,上海市,2022-08-27 10:00,连云港市灌云县杨集镇镇东村委会4号楼\n"
 SCOPED = (
-    "fact", "loop", "movement", "lead", "lead_reported", "person", "identity", "handled", "timer", "fired", "link", "intake_file", "intake_row",
+    "fact", "loop", "movement", "lead", "lead_reported", "person", "identity", "handled", "timer", "fired", "link", "intake_file", "intake_row",  # noqa: E501
 )  # fmt: skip
 
 
@@ -63,7 +63,7 @@ def test_another_villages_duty_is_not_there_for_any_act(lists, as_role):
     zhen = access.post_of("zhen")
     with as_role("superuser") as db:
         (lead, loop) = db.execute(
-            "SELECT d.id, l.id FROM lead d JOIN loop l ON l.subject = d.subject JOIN region r ON r.id = l.region WHERE r.division_code / 1000000 = 320723"
+            "SELECT d.id, l.id FROM lead d JOIN loop l ON l.subject = d.subject JOIN region r ON r.id = l.region WHERE r.division_code / 1000000 = 320723"  # noqa: E501
         ).fetchone()
         fact = db.execute(
             "SELECT fact FROM lead_reported r JOIN fact f ON f.id = r.fact JOIN lead d ON d.subject = f.subject WHERE d.id = %s", (lead,)
@@ -98,7 +98,7 @@ def test_the_applications_role_alone_changes_nothing(table, lists, as_role):
         f"UPDATE {table} SET {_a_column(as_role, table)} = {_a_column(as_role, table)}",
         f"INSERT INTO {table} DEFAULT VALUES",
     ):
-        with pytest.raises(psycopg.errors.InsufficientPrivilege), as_role("app") as db:
+        with pytest.raises(psycopg.errors.InsufficientPrivilege), as_role("app") as db:  # noqa: PT012
             db.execute("SET LOCAL bihuan.lo = 0; SET LOCAL bihuan.hi = 999999999999999; SET LOCAL bihuan.unit = 1")
             db.execute(statement)
 

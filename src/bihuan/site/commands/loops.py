@@ -55,6 +55,6 @@ def register(cli: click.Group) -> None:
             rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
         for row in rows:
             run.say(
-                f"{row['name']}  {row['kind']}  {row['late']}  {row['oldest_due_at'].astimezone(clock.SHANGHAI):%m-%d %H:%M}  {row['level']}"
+                f"{row['name']}  {row['kind']}  {row['late']}  {row['oldest_due_at'].astimezone(clock.SHANGHAI):%m-%d %H:%M}  {row['level']}"  # noqa: E501
             )
         return {"ok": True, "overdue": rows}
