@@ -21,7 +21,7 @@ from bihuan.identity import queries as people
 from bihuan.kernel import clock
 from bihuan.kernel.refused import Refused
 from bihuan.leads import queries as leads
-from bihuan.leads.pages import lines, name_of
+from bihuan.leads.lines import lines, name_of
 from bihuan.ledger.models import Seal
 from bihuan.loops.models import Reckoning
 from bihuan.policy.queries import only_open_event

@@ -1,0 +1,173 @@
+"""A person's page; the full data for a purpose."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_POST, require_safe
+
+from bihuan.access.middleware import allow, reading
+from bihuan.access.pages import act_of, new_act, once
+from bihuan.access.permissions import Permission
+from bihuan.identity import actions as identity
+from bihuan.identity import queries as people
+from bihuan.kernel import clock
+from bihuan.kernel.refused import Refused
+from bihuan.kernel.text import mask_document, mask_phone
+from bihuan.leads import queries
+from bihuan.leads.history import entry_of, is_voidable, links_of, reports_of, who_of
+from bihuan.leads.lines import act_url_of, answered_words, name_of, origin_of, place_of
+from bihuan.leads.models import Lead
+from bihuan.leads.words import KINDS, MOVES, PURPOSES, day_words, say
+from bihuan.regions import queries as regions
+
+
+@require_safe
+def lead_page(request: HttpRequest, lead: UUID) -> HttpResponse:
+    """One person, one arrival."""
+    allow(request, Permission.LEAD_READ)
+    return _lead_page(request, lead, None)
+
+
+def _lead_page(request: HttpRequest, lead_id: UUID, whole: Any) -> HttpResponse:
+    post, now = request.post, clock.now()
+    lead = queries.lead_of(lead_id)
+    root = queries.root_of(lead.subject)
+    person = people.opened_persons([lead.subject], event=lead.event).get(lead.subject)
+    name, kind = name_of(person)
+    duties = queries.duties_of(lead, root)
+    found = queries.timeline(lead, root)
+    named = queries.origin_names([f["origin"] for f in found if f["origin"]])
+    found = [f | {"origin": named.get(f["origin"], f["origin"])} for f in found]
+    contact = queries.contacts_of({"n": [0], "root": [root], "key": [lead.key], "event": [lead.event]}, now).get(0)
+    first = duties[0] if duties else None
+    around = queries.around(duties, now) if duties else None
+    standing = next((f for f in found if f["kind"] == "leads.lead_verified" and not f["voided"]), None)
+    context = {
+        "section": "work",
+        "lead": {
+            "name": whole.name if whole else name,
+            "kind": kind,
+            "whole": whole is not None,
+            "whole_until": None,
+            "phone": _("、").join(whole.phones) if whole else mask_phone(person.phones[0]) if person and person.phones else "—",
+            "document": _("、").join(whole.docs) if whole else mask_document(person.docs[0]) if person and person.docs else "—",
+            "address": _("；").join(whole.addresses) if whole else _("已遮盖") if person and person.addresses else "—",
+            "came_from": origin_of(lead) or "—",
+            "arrived": _arrived(lead),
+            "place": _where(lead, first, post, person),
+            "minor": bool(person and person.minor),
+            "treatment": _treatment(standing),
+        },
+        "why": _why(root, post),
+        "unmask": {"url": f"/leads/{lead.id}/unmask", "act": new_act(), "purposes": [{"code": c, "label": p} for c, p in PURPOSES.items()]}
+        if post.may(Permission.PERSON_UNMASK) and whole is None
+        else None,
+        "owner": _owner(duties, found, lead, root),
+        "answered": answered_words(contact),
+        "duties": [
+            {
+                "what": _(str(KINDS.get(d["kind"], d["kind"]))),
+                "owner": d["owner_name"],
+                "phone": d["owner_phone"],
+                "due_at": d["due_at"],
+                "paused": queries.is_paused(d, now),
+                "help_level": around.level.get(d["id"], 0) if around else 0,
+                "act_url": act_url_of(d, {"id": lead.id}, around) if around else "",
+            }
+            for d in duties
+        ],
+        "reports": reports_of(found),
+        "movements": [
+            {
+                "at": m["received_at"],
+                "what": f"{KINDS.get(m['kind'], m['kind'])} · {MOVES.get(m['what'], m['what'])}",
+                "from_unit": m["from_name"] if m["to_name"] != m["from_name"] else "",
+                "to_unit": m["to_name"] or "",
+            }
+            for m in queries.movements(lead, root)
+        ],
+        "entries": [entry for f in found if (entry := entry_of(f, post)) is not None],
+        "links": links_of(found, root, post),
+        "looked": [
+            {"at": f["received_at"], "who": who_of(f), "purpose": _(str(PURPOSES.get(f["purpose"], f["purpose"])))}
+            for f in found
+            if f["kind"] == "identity.unmasked"
+        ],
+        "correct": {"url": f"/leads/{lead.id}/correct"} if post.may(Permission.FACT_VOID) and any(is_voidable(f) for f in found) else None,
+        "act_url": next((u for d in duties if around and (u := act_url_of(d, {"id": lead.id}, around))), ""),
+        "back_url": "/duties",
+    }
+    return render(request, "leads/lead.html", context)
+
+
+def _arrived(lead: Lead) -> str:
+    if lead.arrived_to is None:
+        return "—"
+    local = lead.arrived_to.astimezone(clock.SHANGHAI)
+    return f"{day_words(local.date())} {local:%H:%M}"
+
+
+def _where(lead: Lead, duty: Mapping[str, Any] | None, post: Any, person: Any) -> Any:
+    if duty is not None and duty["key"] == lead.key:
+        return place_of(duty, person, post)
+    row = regions.unit_row(lead.desk) if lead.desk else None
+    return row.name if row else ""
+
+
+def _treatment(verified: Mapping[str, Any] | None) -> str:
+    if verified is None or verified["medical_need"] != "regular":
+        return ""
+    return say(verified["reason"]) or _("要按时去医院")
+
+
+def _why(root: UUID, post: Any) -> str:
+    if queries.why_in_sight(root, post.unit_id) == "unit":
+        return _("您能看到，是因为这个人的事在您单位办过或正在办。")
+    return _("您能看到，是因为这个人在您管的范围里：%(unit)s。") % {"unit": post.unit.name}
+
+
+def _owner(duties: list[dict[str, Any]], found: list[dict[str, Any]], lead: Lead, root: UUID) -> dict[str, Any]:
+    duty = next((d for d in duties if d["key"] == lead.key), None)
+    if duty is None:
+        return {}
+    since = queries.rows(
+        "SELECT max(received_at) AS at FROM movement WHERE loop = %s AND what IN ('opened', 'accepted', 'reassigned')", [duty["id"]]
+    )[0]["at"]
+    return {
+        "unit": duty["owner_name"],
+        "phone": duty["owner_phone"],
+        "since": since,
+        "assignee": duty["assignee_name"] or "",
+        "offered_to": duty["offered_name"] or "",
+        "offered_until": duty["offered_until"],
+    }
+
+
+@require_POST
+def unmask(request: HttpRequest, lead: UUID) -> HttpResponse:
+    """The full data once, for a purpose; who looked, when and why is kept."""
+    post = allow(request, Permission.PERSON_UNMASK)
+    made, purpose = act_of(request), request.POST.get("purpose", "")
+    if purpose not in PURPOSES:
+        raise Refused("purpose_missing", "请写明查看的用途。", "Please state what for.", "purpose")
+    note = " ".join(request.POST.get("note", "").split())[:200]
+    with reading(request):
+        found = queries.lead_of(lead)
+    with once(request, made) as known:
+        whole = (
+            None
+            if known
+            else identity.unmask(by=post, event=found.event, subject=found.subject, purpose=f"{purpose} {note}".strip(), act=made)
+        )
+    if isinstance(whole, Refused):
+        raise whole
+    with reading(request):
+        if whole is None:  # the same reading again
+            whole = people.opened_persons([found.subject], event=found.event)[found.subject]
+        return _lead_page(request, lead, whole)

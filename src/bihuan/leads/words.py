@@ -1,0 +1,99 @@
+"""Words of the pages of leads: kinds of duties, sources, outcomes, moves."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Any
+
+from django.utils import dateformat
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as _lazy
+from django.utils.translation import pgettext_lazy
+
+from bihuan.access.permissions import Role
+from bihuan.identity.loops import SETTLE
+from bihuan.kernel import clock
+from bihuan.leads.facts import Result
+from bihuan.leads.loops import REFER, RESULT, SAMPLE, VERIFY
+
+# Roles that may read 初筛阳性 beside a name: the county's and the city's desks.
+_MEDICAL = (Role.CITY_DESK, Role.COUNTY_DESK)
+
+KINDS = {
+    VERIFY.name: _lazy("核查"),
+    SAMPLE.name: _lazy("采样"),
+    RESULT.name: _lazy("出结果"),
+    REFER.name: _lazy("转协查"),
+    SETTLE.name: _lazy("核对是否同一人"),
+}
+WHAT = {
+    VERIFY.name: _lazy("打电话问问哪天到的"),
+    SAMPLE.name: _lazy("安排采样"),
+    RESULT.name: _lazy("等检测结果，出来就记"),
+    REFER.name: _lazy("等对方城市答复"),
+    SETTLE.name: _lazy("看看是不是同一个人"),
+}
+PAGE_OF = {VERIFY.name: "act", SAMPLE.name: "sample", RESULT.name: "result", REFER.name: "referral"}
+SOURCES = {
+    "data": _lazy("数据推送"),
+    "unit": _lazy("单位上报"),
+    "community": _lazy("社区排查"),
+    "telecom": _lazy("运营商提醒"),
+    "self": _lazy("本人报备"),
+}
+TRIED = {
+    "not_reached": _lazy("没人接"),
+    "wrong_number": _lazy("号码不对"),
+    "not_agreed": _lazy("暂未配合"),
+    "not_here_yet": _lazy("还没到"),
+}
+FOUND = {"here": _lazy("人在家"), "gone_on": _lazy("已去别处"), "will_not_come": _lazy("不来了"), "nothing_required": _lazy("不用管")}
+OUTCOMES = {**TRIED, **FOUND}
+RESULTS = {Result.NEGATIVE: _lazy("阴性"), Result.INITIAL_POSITIVE: _lazy("初筛阳性（待复核）"), Result.INVALID: _lazy("无效，要重新采")}
+MOVES = {
+    "opened": _lazy("开始由"),
+    "offered": _lazy("移交"),
+    "accepted": _lazy("接收"),
+    "returned": pgettext_lazy("duty", "退回"),
+    "expired": _lazy("移交过时"),
+    "reassigned": _lazy("改派"),
+    "extended": _lazy("改了时限"),
+    "closed": _lazy("办结"),
+}
+HANDLED = {
+    "offered": _lazy("移交给{unit}，等对方接收"),
+    "accepted": _lazy("接收"),
+    "returned": _lazy("退回，没有接收"),
+    "expired": _lazy("移交过时，仍由原单位管"),
+    "reassigned": _lazy("改派给{unit}"),
+    "assigned": _lazy("分派给{officer}"),
+    "waived": _lazy("免办（已批准）"),
+    "voided": _lazy("作废一条记录"),
+    "merged": _lazy("与另一件合并"),
+    "succeeded": _lazy("重新需要办理"),
+}
+RULES = {"name_phone": _lazy("同一姓名和电话"), "phone": _lazy("同一电话，只有这一位成年人使用"), "officer": _lazy("工作人员判定")}
+PURPOSES = {
+    "call": _lazy("打电话核查"),
+    "visit": _lazy("上门"),
+    "medical": _lazy("安排就医"),
+    "correct": _lazy("核对名单有没有写错"),
+    "refer": _lazy("转给别的城市"),
+}
+
+
+def say(stored: str | None) -> str:
+    """Words kept in a record, in the reader's language where they are ours; an officer's own words stay as they are."""
+    return _(stored) if stored else ""
+
+
+def clock_time(moment: datetime) -> str:
+    return f"{moment.astimezone(clock.SHANGHAI):%H:%M}"
+
+
+def day_words(day: date) -> str:
+    return dateformat.format(day, _("n月j日"))
+
+
+def is_medical(post: Any) -> bool:
+    return post.role in _MEDICAL

@@ -1,0 +1,173 @@
+"""My work: the post's open duties, and duties changing hands."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+from urllib.parse import urlencode
+from uuid import UUID
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_POST, require_safe
+
+from bihuan.access.middleware import allow, reading
+from bihuan.access.pages import act_of, new_act, once
+from bihuan.access.permissions import Permission, Role
+from bihuan.kernel import clock, ids
+from bihuan.kernel.refused import Refused
+from bihuan.leads import actions, forms, queries
+from bihuan.leads.lines import lines
+from bihuan.leads.saving import UNDO_KEY, home, remember, window
+from bihuan.leads.words import KINDS
+from bihuan.loops.handle import BULK_MAX
+from bihuan.regions import queries as regions
+
+
+def _link(base: str, **values: Any) -> str:
+    kept = {name: value for name, value in values.items() if value}
+    return f"{base}?{urlencode(kept)}" if kept else base
+
+
+@require_safe
+def my_work(request: HttpRequest) -> HttpResponse:
+    """The post's open duties, the first deadline first."""
+    post = allow(request, Permission.LEAD_READ)
+    now = clock.now()
+    village = post.role == Role.VILLAGE_WORKER
+    state = request.GET.get("state", "")
+    state = "hands" if village else state if state in queries.STATES else "mine"
+    kind = request.GET.get("kind", "") if request.GET.get("kind") in KINDS else ""
+    q = request.GET.get("q", "").strip()[:50]
+    below = [] if village else queries.units_below(post.unit_id)
+    unit = next((u for u in below if str(u["id"]) == request.GET.get("unit")), None)
+    within = regions.unit_range(unit["id"]) if unit else None
+    chosen = queries.Filter(state=state, kind=kind, within=within, q=q)
+    where, given = chosen.sql(post.unit_id, now)
+    page = queries.page_of(where, given, after=request.GET.get("after", ""), before=request.GET.get("before", ""))
+    tomorrow = clock.day_start(clock.today() + timedelta(days=1))
+    n = queries.counts_of_states(post.unit_id, now, tomorrow, wide=not village)
+    kept = {"state": "" if state in ("mine", "hands") else state, "kind": kind, "unit": unit["id"] if unit else "", "q": q}
+    filters = None
+    if not village:
+        words = {"mine": _("我们的"), "offered": _("待接收"), "late": _("超时"), "helped": _("请我们协助"), "all": _("范围内全部")}
+        filters = {
+            "q": q,
+            "state": "" if state == "mine" else state,
+            "unit": unit["id"] if unit else "",
+            "kind": kind,
+            "url": "/duties",
+            "states": [
+                {
+                    "key": "" if s == "mine" else s,
+                    "label": words[s],
+                    "n": n[s],
+                    "url": _link("/duties", **{**kept, "state": "" if s == "mine" else s}),
+                }
+                for s in queries.STATES
+            ],
+            "units": [u for u in below if u["parent"] == post.unit_id],
+            "kinds": [{"key": k, "label": label} for k, label in KINDS.items()],
+            "narrowed": bool(q or kind or unit or state != "mine"),
+        }
+    rows = lines(request, page.duties, now)
+    bulk = not village and post.may(Permission.DUTY_MOVE) and bool(rows)
+    context = {
+        "section": "work",
+        "village": village,
+        "n_today": n["today"],
+        "n_late": n["mine_late"],
+        "saved": queries.saved_calls(post.unit_id, clock.day_start(clock.today())) if village else None,
+        "rows": rows,
+        "bulk": bulk,
+        "assignees": queries.officers_of(post.unit_id) if bulk and state == "mine" else [],
+        "return_reasons": [{"code": code, "sentence": text} for code, text in forms.RETURNS.items()],
+        "targets": _targets(below, post) if bulk and state != "offered" else [],
+        "act": new_act(),
+        "here": request.get_full_path(),
+        "batch": {
+            "accept_url": "/duties/accept" if state in ("offered", "all") else "",
+            "assign_url": "/duties/assign" if state == "mine" else "",
+            "return_url": {"mine": "/duties/return", "offered": "/duties/decline"}.get(state, ""),
+            "reassign_url": "/duties/reassign" if below and state != "offered" else "",
+        },
+        "filters": filters,
+        # A desk without duties of its own is still the one that villages ask: it is sent there, not to bed.
+        "asked": {"n": n["helped"], "url": _link("/duties", state="helped")} if not village and n["helped"] else None,
+        "page": {
+            "shown": len(rows),
+            "total": n[state] if not (q or kind or unit or village) else None,
+            "before_url": _link("/duties", **kept, before=page.before) if page.before else "",
+            "after_url": _link("/duties", **kept, after=page.after) if page.after else "",
+        },
+        "print_code": f"{post.unit_id}-{clock.today():%m%d}",
+    }
+    return render(request, "leads/_work_rows.html" if _wants_rows(request) else "leads/my_work.html", context)
+
+
+def _wants_rows(request: HttpRequest) -> bool:
+    return bool(request.htmx) and request.htmx.target == "work"
+
+
+def _targets(below: list[dict[str, Any]], post: Any) -> list[dict[str, Any]]:
+    """Units to which a superior may reassign: itself, and those below, grouped by the desk above them."""
+    groups: dict[int, dict[str, Any]] = {0: {"name": _("本级"), "units": [{"id": post.unit_id, "name": post.unit.name}]}}
+    for unit in below:
+        groups.setdefault(unit["parent"], {"name": unit["parent_name"], "units": []})["units"].append(unit)
+    return list(groups.values())
+
+
+def _chosen(request: HttpRequest) -> list[int]:
+    chosen = {int(text) for text in request.POST.getlist("loop")[: BULK_MAX + 1] if text.isascii() and text.isdigit() and len(text) < 19}
+    if not chosen:
+        raise Refused("nothing_chosen", "请先选中要办的人。", "Please choose some lines first.")
+    return sorted(chosen)
+
+
+@require_POST
+def move(request: HttpRequest, verb: str) -> HttpResponse:
+    """Accept, assign, return or reassign the chosen duties. The same form sent twice is one act."""
+    post = allow(request, Permission.DUTY_MOVE)
+    page_act, loops = act_of(request), _chosen(request)
+    reason = forms.stored(forms.RETURNS, request.POST.get("reason", "")) or " ".join(request.POST.get("why", "").split())[:200]
+    if verb == "accept":
+        call, text = (actions.accept, {}), _("已接收 %(n)s 件")
+    elif verb == "assign":
+        officer = request.POST.get("assignee", "")
+        call, text = (actions.assign, {"officer": int(officer) if officer.isdigit() and len(officer) < 10 else None}), _("已分派 %(n)s 件")
+    elif verb == "reassign":
+        unit = request.POST.get("to_unit", "")
+        if not unit.isdigit() or len(unit) > 9:
+            raise Refused("unit_missing", "请选择改派给哪个单位。", "Please choose the unit.", "to_unit")
+        reason = reason or "上级改派"
+        call, text = (actions.reassign, {"to_unit": int(unit), "reason": reason}), _("已改派 %(n)s 件")
+    else:  # declined: offered to us; returned: held by us, offered to the desk above
+        call, text = (actions.decline if verb == "decline" else actions.give_back, {"reason": reason}), _("已退回 %(n)s 件")
+    action, more = call
+    act = ids.derived_id(page_act, verb, *loops, *sorted(more.items()))
+    with once(request, act):  # the doors know a repeated act; here the second click only waits for the first
+        done = action(by=post, loops=loops, act=act, **more)
+    if isinstance(done, Refused):
+        raise done
+    with reading(request):
+        pack = queries.rows("SELECT pack FROM loop WHERE id = ANY(%s) LIMIT 1", [loops])
+    if pack and verb != "decline":
+        remember(request, text % {"n": done.n}, act, window(pack[0]["pack"]))
+    else:
+        messages.success(request, text % {"n": done.n})
+    return HttpResponseRedirect(home(request))
+
+
+@require_POST
+def undo(request: HttpRequest, act: UUID) -> HttpResponse:
+    """Take back one's own act while nothing rests on it."""
+    post = allow(request, Permission.LEAD_READ)
+    request.session.pop(UNDO_KEY, None)
+    with once(request, ids.derived_id(act, "undo")) as known:
+        done = None if known else actions.undo(by=post, act=act)
+    if isinstance(done, Refused):
+        raise done
+    messages.success(request, _("已撤回，和没办过一样。"))
+    return HttpResponseRedirect(home(request))
