@@ -30,8 +30,11 @@ CHROMIUM = next((p for p in ("/usr/bin/chromium", "/usr/bin/chromium-browser", "
 
 # Set before anything of Bihuan is imported: the tests never touch the demonstration's folder or an operator's server.
 _root = Path(os.environ.setdefault("BIHUAN_TEST_ROOT", os.environ.get("BIHUAN_HOME") or str(REPO / "var"))).resolve()
-os.environ["BIHUAN_PGDATA"] = str(_root / "test-pg")
-os.environ["BIHUAN_HOME"] = str(_root / "test-home")
+# Each process of a suite that runs on several cores has a server of its own: what is sealed, killed or counted in one
+# (a seal waits for every transaction of the whole server) is no business of the other.
+_process = os.environ.get("PYTEST_XDIST_WORKER", "")
+os.environ["BIHUAN_PGDATA"] = str(_root / f"test-pg{_process}")
+os.environ["BIHUAN_HOME"] = str(_root / f"test-home{_process}")
 os.environ["BIHUAN_ROLE"] = "app"
 # Playwright keeps an event loop in the tests' thread; Django would then refuse its ordinary database calls.
 os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"
@@ -60,10 +63,20 @@ _use = None
 def pytest_configure(config: pytest.Config) -> None:
     """Start the server and Django before tests are collected: test modules import models at their top."""
     global _use
-    if not hasattr(config, "workerinput") and _use is None:
+    if not hasattr(config, "workerinput") and getattr(config.option, "numprocesses", None):
+        return  # this process only hands out the tests
+    if _use is None:
         _use = postgres.Use(throw_away=True)
         _use.__enter__()
     setup.django("app")
+
+
+# What takes longest begins first, so that no core waits for it at the end.
+_LONG = ("test_kills.py", "test_every_order_ends_the_same", "test_random_days", "test_adding_a_duty.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: not any(long in item.nodeid for long in _LONG))
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import tomllib
 from pathlib import Path
 
@@ -68,7 +69,13 @@ def test_made_up_list_has_the_duplicates_and_bad_rows_that_it_claims():
     assert sorted(made.shuffled(2).lines) == sorted(made.lines)
 
 
-def test_command_runs_on_a_server_of_its_own_and_leaves_nothing(tmp_path):
+def test_command_runs_on_a_server_of_its_own_and_leaves_nothing():
+    # Not pytest's folder: as root the server is another user, and another run of pytest closes the way to it.
+    with tempfile.TemporaryDirectory(prefix="bihuan-bench-") as made:
+        runs_on_a_server_of_its_own_and_leaves_nothing(Path(made))
+
+
+def runs_on_a_server_of_its_own_and_leaves_nothing(tmp_path: Path) -> None:
     environment = {k: v for k, v in os.environ.items() if not k.startswith("BIHUAN_")}
     environment |= {"PYTHONPATH": str(REPO / "src"), "BIHUAN_HOME": str(tmp_path)}
     done = subprocess.run(

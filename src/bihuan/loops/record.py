@@ -170,8 +170,7 @@ def write_ladders(ladders: Mapping[tuple[str, str], tuple]) -> None:
     rows = [(*key, level, rung.after, rung.steps_up) for key, rungs in missing.items() for level, rung in enumerate(rungs, 1)]
     with connection.cursor() as cursor:
         cursor.executemany(
-            "INSERT INTO rung (pack, kind, level, after, steps_up) VALUES (%s, %s, %s, %s, %s)"
-            " ON CONFLICT (pack, kind, level) DO NOTHING",
+            "INSERT INTO rung (pack, kind, level, after, steps_up) VALUES (%s, %s, %s, %s, %s) ON CONFLICT (pack, kind, level) DO NOTHING",
             rows,
         )
     from django.db import transaction
