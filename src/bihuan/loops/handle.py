@@ -265,6 +265,21 @@ def _living(unit: int) -> None:
         raise Refused("unit_ended", "接收单位不存在或已撤销，请另选。", "The receiving unit does not exist or has ended.")
 
 
+def _within(by, unit: int) -> None:
+    """A unit outside the post's range and one that does not exist are one answer; who lies there is asked by `offer`."""
+    lo, hi = by.scope
+    if not _rows(
+        "SELECT 1 FROM unit u JOIN region_scope s ON s.region_id = u.region_id AND s.valid @> %(day)s::date"
+        " WHERE u.id = %(unit)s AND u.valid @> %(day)s::date AND s.scope >= %(lo)s AND s.scope < %(hi)s",
+        {"unit": unit, "day": clock.today(), "lo": lo, "hi": hi},
+    ):
+        raise Refused(
+            "unit_not_found",
+            "没有这个单位，或不归您管；要交给别处请用移交。",
+            "There is no such unit in your range; offer the duty to others.",
+        )
+
+
 def offer(*, by, loops: Sequence[int], to_unit: int, reason: str, act: UUID) -> Handled:
     """Ask another unit to take duties over; the giver owns them until they are accepted (minutes from the pack).
 
@@ -401,12 +416,13 @@ def assign(*, by, loops: Sequence[int], officer: int | None, act: UUID) -> Handl
 
 
 def reassign(*, by, loops: Sequence[int], to_unit: int, reason: str, act: UUID, place: bool = False) -> Handled:
-    """Move duties at once, as a superior: the post's range must hold them, and its unit stands above a single village."""
+    """Move duties at once, as a superior: the post's range must hold them and the receiving unit, and its own unit stands
+    above a single village. Refuses a receiver out of range (`unit_not_found`): nobody is made to answer for another's people.
+    """
     if _act_known(act):
         return Handled(len(loops), act, repeated=True)
     if not reason.strip():
         raise Refused("reason_missing", "请写明改派原因。", "Please give the reason.", "reason")
-    _living(to_unit)
     duties = _found(by, loops, Permission.DUTY_MOVE)
     lo, hi = by.scope
     for duty in duties:
@@ -414,6 +430,7 @@ def reassign(*, by, loops: Sequence[int], to_unit: int, reason: str, act: UUID, 
             raise Refused(
                 "not_superior", "只有上级专班可以直接改派；请用移交。", "Only a superior desk reassigns; offer it instead.", str(duty.id)
             )
+    _within(by, to_unit)
     moving = [duty for duty in duties if duty.owner != to_unit]
     if moving:
         route({duty.id: to_unit for duty in moving}, by=by, act=act, reason=reason, place=place, force=True)

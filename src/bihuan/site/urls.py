@@ -8,11 +8,13 @@ from importlib.util import find_spec
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import include, path
+from django.views.decorators.http import require_safe
 
 from bihuan.site import context, health
 from bihuan.site.home import FLOORS
 
 
+@require_safe
 def home(request: HttpRequest) -> HttpResponse:
     """The first page of the reader's post."""
     tabs = context.tabs(request.post)

@@ -1,0 +1,209 @@
+"""Two places that must know nothing of each other, each with officers of every role, people in every state, a list.
+
+`World.here` is 板桥街道 in 连云区, `World.there` 杨集镇 in 灌云县. A thing is named as in routes.toml: `lead` and its
+states, `loop`, `offered`, `file`, `person`, `done`, `verified`, `desk`, `township`, `village`, `officer`, `post`, `upload`.
+"""
+
+# ruff: noqa: E501  a statement reads better unbroken
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections import defaultdict
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+from uuid import UUID
+
+import psycopg
+from django.test import Client
+from psycopg.types.range import DateRange
+
+from bihuan.access import queries as access
+from bihuan.access.models import Officer, Post
+from bihuan.access.permissions import Role
+from bihuan.intake import actions as intake
+from bihuan.kernel import ids
+from bihuan.kernel.refused import Refused
+from bihuan.leads import actions
+from bihuan.leads.facts import Found, MedicalNeed
+from bihuan.site import roles, setup
+
+HEAD = "姓名,证件号码,手机号,来源地,到达时间,现住址\n"
+PEOPLE = 40  # a place; each address of routes.toml takes some of them
+SURNAMES, LASTS = "赵钱孙李周吴郑王冯陈", "一二三四五六七八九十"
+# Where a role sits: (kind of unit, which region of a place).
+SEATS = {Role.VILLAGE_WORKER: ("village", "village"), Role.TOWNSHIP_DESK: ("desk", "township")}
+ORDER = (Role.VILLAGE_WORKER, Role.TOWNSHIP_DESK, Role.COUNTY_DESK, Role.CITY_DESK, Role.LIST_SENDER, Role.AUDITOR)
+
+
+@dataclass
+class Place:
+    """One side. `secrets`: texts that nobody of the other side may read in any answer."""
+
+    name: str
+    regions: dict[str, int]  # village, township, county: division codes
+    address: str
+    phone: str
+    logins: dict[Role, str] = field(default_factory=dict)
+    things: dict[str, list[Any]] = field(default_factory=lambda: defaultdict(list))
+    secrets: set[str] = field(default_factory=set)
+
+
+@dataclass
+class World:
+    here: Place
+    there: Place
+    n: itertools.count = field(default_factory=itertools.count)
+
+    def take(self, place: Place, thing: str) -> Any:
+        """A thing of a place that no other address uses up."""
+        if thing == "upload":
+            return (HEAD + _row(place, 60 + next(self.n))).encode()
+        found = place.things[thing]
+        if not found:
+            raise LookupError(f"tests/attacks/world.py has no more of {thing!r}; it knows {sorted(place.things)}")
+        return found.pop(0) if len(found) > 1 else found[0]
+
+
+def dsn() -> str:
+    from django.db import connection
+
+    return roles.dsn("superuser", connection.settings_dict["NAME"])
+
+
+def client(login: str, language: str = "zh-hans") -> Client:
+    """Somebody who has signed in, in the first post."""
+    post = access.post_of(login)
+    made = Client(headers={"host": "localhost", "accept-language": language}, raise_request_exception=False)
+    made.force_login(post.officer)
+    session = made.session
+    session["post"] = post.id
+    session.save()
+    return made
+
+
+def _row(place: Place, n: int) -> str:
+    name = f"{SURNAMES[n % 10]}小{LASTS[n // 10 % 10]}"
+    return f"{name},,{place.phone}{n:06d},上海市,2022-08-27 10:00,{place.address}{n}号楼\n"
+
+
+def make() -> World:
+    """Built on the demonstration's city, by the doors that officers use."""
+    world = World(
+        Place(
+            "板桥",
+            {"village": 320703005001, "township": 320703005000, "county": 320703000000},
+            "连云港市连云区板桥街道板桥社区居委会",
+            "13811",
+        ),
+        Place("杨集", {"village": 0, "township": 0, "county": 320723000000}, "连云港市灌云县杨集镇镇东村委会", "13922"),
+    )
+    with psycopg.connect(dsn()) as db:
+        village, township = db.execute(
+            "SELECT v.division_code, t.division_code FROM region v JOIN region t ON t.id = v.parent_id"
+            " WHERE t.name = '杨集镇' AND v.name LIKE '镇东%' AND t.division_code / 1000000 = 320723"
+        ).fetchone()
+        world.there.regions |= {"village": village, "township": township}
+        for place in (world.here, world.there):
+            _officers(db, place)
+    for place in (world.here, world.there):
+        _people(place)
+    return world
+
+
+def _unit(db: psycopg.Connection, kind: str, division: int) -> int:
+    return db.execute(
+        "SELECT u.id FROM unit u JOIN region r ON r.id = u.region_id WHERE r.division_code = %s AND u.kind = %s ORDER BY u.id LIMIT 1",
+        (division, kind),
+    ).fetchone()[0]
+
+
+def _officers(db: psycopg.Connection, place: Place) -> None:
+    """Every role sits in each place, also those that a city has once: so each has an elsewhere."""
+    with setup.acting("work"):
+        for role in Role:
+            kind, level = SEATS.get(role, ("desk", "county"))
+            login = f"{role.value}-{'here' if place.name == '板桥' else 'there'}"
+            officer = Officer.objects.create(login=login, name=f"{place.name}{role.label}", password="!")
+            unit = _unit(db, kind, place.regions[level])
+            post = Post.objects.create(officer=officer, unit_id=unit, role=role, valid=DateRange(date(2022, 8, 20), None))
+            place.logins[role] = login
+            if role == Role.VILLAGE_WORKER:
+                place.things["officer"], place.things["post"], place.things["village"] = [officer.id], [post.id], [unit]
+            elif role in (Role.COUNTY_DESK, Role.TOWNSHIP_DESK):
+                place.things["desk" if role == Role.COUNTY_DESK else "township"] = [unit]
+
+
+def _done(answer: Any) -> Any:
+    if isinstance(answer, Refused):
+        raise AssertionError(str(answer))
+    return answer
+
+
+def _people(place: Place) -> None:
+    """A list of people, then some of them through each state, by the village, the township and the county of the place."""
+    post = {role: access.post_of(login) for role, login in place.logins.items()}
+    county, village = post[Role.COUNTY_DESK], post[Role.VILLAGE_WORKER]
+    rejected = f"王小明,32072319900101123X,{place.phone}999999,上海市,昨天,{place.address}\n"
+    text = HEAD + "".join(_row(place, n) for n in range(PEOPLE)) + rejected
+    stored = _done(
+        intake.store(
+            by=county, event=1, kind="leads", source="community", name=f"{place.name}名单.csv", data=text.encode(), act=ids.new_id()
+        )
+    )
+    file = intake.process(stored.file, by=county)
+    assert file.state == "done", file.refusal
+    place.things["file"] = [file.id]
+    with psycopg.connect(dsn()) as db:
+        found = db.execute(
+            "SELECT d.id, d.subject, l.id FROM lead d JOIN loop l ON l.subject = d.subject AND l.kind = 'leads.verify' JOIN intake_row r ON r.subject = d.subject AND r.file = %s"
+            " ORDER BY r.no", (file.id,),
+        ).fetchall()  # fmt: skip
+    assert len(found) == PEOPLE, (place.name, len(found))
+    place.secrets |= {str(value) for lead, subject, _ in found for value in (lead, subject)} | {
+        f"{place.name}名单",
+        f"{place.address[-10:]}",
+    }
+    place.secrets |= {f"{place.phone}{n:06d}" for n in range(PEOPLE)}
+    leads, loops = iter(found), place.things
+
+    def verified(outcome: Found, **more: Any) -> tuple[UUID, UUID]:
+        lead, fact = next(leads)[0], ids.new_id()
+        _done(actions.verify(by=village, lead=lead, outcome=outcome, fact_id=fact, **more))
+        return lead, fact
+
+    def home() -> tuple[UUID, UUID]:
+        return verified(Found.HERE, here_since=date(2022, 8, 27), medical_need=MedicalNeed.NONE)
+
+    for _ in range(3):
+        lead, fact = home()
+        loops["sample"].append(lead)
+        loops["verified"].append(fact)
+    for _ in range(2):
+        lead, _fact = home()
+        _done(actions.sample(by=village, lead=lead, fact_id=ids.new_id(), place="上门", tube="T0"))
+        loops["result"].append(lead)
+    for _ in range(2):
+        loops["refer"].append(verified(Found.GONE_ON, destination="徐州市")[0])
+    loops["done"] = [home()[1] for _ in range(2)]
+    for _ in range(4):
+        lead, _subject, loop = next(leads)
+        _done(actions.give_back(by=village, loops=[loop], reason="不住我们这里", act=ids.new_id()))
+        loops["offered"].append(loop)
+    for lead, subject, loop in leads:
+        loops["verify"].append(lead)
+        loops["person"].append(subject)
+        loops["loop"].append(loop)
+
+
+NOISE = re.compile(
+    r'name="(?:act|fact_id)" value="[^"]*"|/call\?act=[^"]*|name="csrfmiddlewaretoken" value="[^"]*"|data-csrf="[^"]*"|hx-headers=\'[^\']*\'|data-now="[^"]*"|nonce-[\w-]+'
+)
+
+
+def said(response: Any) -> str:
+    """What an answer says, without what differs from one request to the next."""
+    body = b"".join(response.streaming_content) if response.streaming else response.content
+    return NOISE.sub("", body.decode("utf-8", "replace"))
