@@ -11,8 +11,7 @@ Canonical bytes are PostgreSQL's binary form of the row (`record_send`): the num
 the length of its value (-1 for NULL, so that NULL and the empty text differ) and the value; times are microseconds, no
 time zone or date style enters. A salted leaf can be kept when the fact has been lawfully destroyed.
 
-A chain proves nothing to somebody who can rewrite all of it, unless an earlier head is kept elsewhere: each head is
-also appended to a file outside the database (`heads_file`), and `bihuan audit head` prints it for the duty log.
+A chain proves nothing to somebody who can rewrite all of it, unless an earlier head is kept elsewhere: see `heads`.
 """
 
 from __future__ import annotations
@@ -20,16 +19,13 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import hmac
-import os
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import zip_longest
-from pathlib import Path
 from uuid import UUID
 
 import psycopg
-from django.conf import settings
 from django.db import connection, transaction
 
 from bihuan.kernel import clock
@@ -159,11 +155,12 @@ def _fields(row: bytes) -> list[bytes]:
     return found
 
 
-def seal_minute(now: datetime | None = None) -> Seal | None:
+def seal_minute(now: datetime | None = None, *, restored: bool = False) -> Seal | None:
     """Seal what can be sealed by now; None when there is nothing new, or another sealer is at work. Worker's role.
 
     `now`: product time. A fact that was heard a moment later than `now` but is sealed moves the seal's time after it, so
-    that every sealed fact was heard before its seal.
+    that every sealed fact was heard before its seal. `restored`: see `new_epoch`; a dump that was restored on another
+    server is noticed by its transaction numbers.
     """
     now = now or clock.now()
     with transaction.atomic(), connection.cursor() as cursor:
@@ -175,7 +172,7 @@ def seal_minute(now: datetime | None = None) -> Seal | None:
             "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint, pg_snapshot_xmax(pg_current_snapshot())::text::bigint"
         )
         upto, next_xid = cursor.fetchone()
-        restored = last is not None and next_xid < last.upto
+        restored = last is not None and (restored or next_xid < last.upto)
         epoch = 1 if last is None else last.epoch + 1 if restored else last.epoch
         if restored:
             upto = 0
@@ -201,9 +198,16 @@ def seal_minute(now: datetime | None = None) -> Seal | None:
             "INSERT INTO seal (epoch, no, upto, n_facts, leaves, root, chain, sealed_at) VALUES (%s, %s, %s, %s, %s, %s, %s, %s)",
             [epoch, no, upto, len(leaves), b"".join(leaves), root, chain, sealed_at],
         )
-        path = heads_file()
-        transaction.on_commit(lambda: _witness(path, Head(epoch, no, chain)))
     return Seal(epoch=epoch, no=no, upto=upto, n_facts=len(leaves), leaves=b"".join(leaves), root=root, chain=chain, sealed_at=sealed_at)
+
+
+def new_epoch() -> Seal | None:
+    """After a restore: a first seal of a new epoch, which closes what the backup had and nobody had sealed. Worker's role.
+
+    So the numbers that the lost tail had are never given again, and who keeps the heads sees where history goes on.
+    None when nothing was ever sealed, or another sealer is at work.
+    """
+    return seal_minute(restored=True)
 
 
 def _last(cursor) -> _Sealed | None:
@@ -239,38 +243,6 @@ def sealed_by(seal: Seal, fact: str = "f") -> tuple[str, list]:
     return f"({fact}.received_at <= %s OR {xid} < %s)", [began, seal.upto]
 
 
-# --- the witness outside the database -------------------------------------------------------------------------------
-
-
-def heads_file() -> Path:
-    """Where the heads of this database are kept: `seals/` of the installation's folder. Copy it to another machine.
-
-    Its name has the server's and the database's own numbers, so that a new database does not look like a forged old one.
-    """
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT system_identifier, oid FROM pg_control_system(), pg_database WHERE datname = current_database()")
-        server, database = cursor.fetchone()
-    return Path(settings.HOME) / "seals" / f"{server}-{database}.heads"
-
-
-def _witness(path: Path, head: Head) -> None:
-    path.parent.mkdir(mode=0o700, exist_ok=True)
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    with os.fdopen(handle, "w") as file:
-        file.write(f"{head}\n")
-
-
-def read_heads(path: Path) -> dict[tuple[int, int], bytes]:
-    """(epoch, number) -> chain, as a witness wrote them. A line cut off by a crash is left out; ValueError when unreadable."""
-    found = {}
-    for line in path.read_text("utf-8").splitlines(keepends=True):
-        if not line.strip() or line.startswith("#") or not line.endswith("\n"):
-            continue
-        epoch, no, chain = line.split()
-        found.setdefault((int(epoch), int(no)), bytes.fromhex(chain))  # the first word counts: a chain written anew comes later
-    return found
-
-
 # --- verification ---------------------------------------------------------------------------------------------------
 
 
@@ -278,50 +250,47 @@ def _broken(what: str, zh: str, en: str, fact: UUID | None = None) -> Gap:
     return Gap("seal_broken", what, zh, en, fact=fact)
 
 
-def verify_chain(epoch: int | None = None, heads: Path | None = None) -> list[Gap]:
+def verify_chain(epoch: int | None = None, witnessed: Mapping[tuple[int, int], bytes] | None = None) -> list[Gap]:
     """Recompute leaves, roots and chain from the facts that are there; names the bad entries, the first one first.
 
-    `epoch`: only that one. `heads`: a witness's file; without one the installation's own is used where it exists. Finds
-    facts changed, missing or put in behind a seal, seals changed, missing or cut off, and a chain written anew.
+    `epoch`: only that one. `witnessed`: (epoch, number) -> chain, as somebody outside keeps them. Finds facts changed,
+    missing or put in behind a seal, seals changed, missing or cut off, and a chain written anew.
     """
-    gaps: list[Gap] = []
+    witnessed = witnessed or {}
+    found: list[tuple[tuple[int, int], Gap]] = []
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT {_ROW} FROM seal ORDER BY epoch, no")
         seals = [_row(r) for r in cursor.fetchall()]
         began = _began(cursor)
-    if heads is None:
-        own = heads_file()
-        heads = own if own.exists() else None
-    witnessed = read_heads(heads) if heads else {}
     before: _Sealed | None = None
     chunk: list[tuple[_Sealed, _Sealed | None]] = []
     size = 0
     for seal in seals:
         if epoch is None or seal.epoch == epoch:
-            gaps += _check_seal(seal, before, witnessed)
+            found += [((seal.epoch, seal.no), gap) for gap in _check_seal(seal, before, witnessed)]
             new_epoch = before is not None and before.epoch != seal.epoch
             # The first seal of an epoch has a range of its own.
             if chunk and (size + seal.n_facts > _CHUNK_FACTS or new_epoch or (chunk[0][0].epoch > 1 and chunk[0][0].no == 1)):
-                gaps += _check_facts(chunk, began)
+                found += _check_facts(chunk, began)
                 chunk, size = [], 0
             chunk.append((seal, before))
             size += seal.n_facts
         before = seal
-        if len(gaps) >= GAPS_MAX:
-            return gaps[:GAPS_MAX]
+        if len(found) >= GAPS_MAX:
+            break
     if chunk:
-        gaps += _check_facts(chunk, began)
+        found += _check_facts(chunk, began)
     there = {(seal.epoch, seal.no) for seal in seals}
     for e, no in sorted(k for k in witnessed if k not in there and (epoch is None or k[0] == epoch)):
-        gaps.append(
-            _broken(
-                f"seal {e}/{no} missing", f"第{e}期第{no}号封存不见了（外部留有其校验值）", f"seal {e}/{no} is gone; a witness has its head"
-            )
+        gap = _broken(
+            f"seal {e}/{no} missing", f"第{e}期第{no}号封存不见了（外部留有其校验值）", f"seal {e}/{no} is gone; a witness has its head"
         )
-    return gaps[:GAPS_MAX]
+        found.append(((e, no), gap))
+    found.sort(key=lambda item: item[0])  # stable: of one seal the chain comes first, then its facts
+    return [gap for _, gap in found][:GAPS_MAX]
 
 
-def _check_seal(seal: _Sealed, before: _Sealed | None, witnessed: dict[tuple[int, int], bytes]) -> list[Gap]:
+def _check_seal(seal: _Sealed, before: _Sealed | None, witnessed: Mapping[tuple[int, int], bytes]) -> list[Gap]:
     """Number, chain and witness of one seal."""
     name = f"seal {seal.epoch}/{seal.no}"
     zh = f"第{seal.epoch}期第{seal.no}号封存"
@@ -357,7 +326,7 @@ def _check_seal(seal: _Sealed, before: _Sealed | None, witnessed: dict[tuple[int
     return gaps
 
 
-def _check_facts(chunk: list[tuple[_Sealed, _Sealed | None]], began: dict[int, datetime]) -> list[Gap]:
+def _check_facts(chunk: list[tuple[_Sealed, _Sealed | None]], began: dict[int, datetime]) -> list[tuple[tuple[int, int], Gap]]:
     """Leaves and roots of consecutive seals of one epoch, against the facts that are there."""
     (first, before_first), last = chunk[0], chunk[-1][0]
     with connection.cursor() as cursor:
@@ -366,10 +335,7 @@ def _check_facts(chunk: list[tuple[_Sealed, _Sealed | None]], began: dict[int, d
     condition, parameters = _range(before_first, first.epoch, last.upto, began)
     uptos = [seal.upto for seal, _ in chunk] if len(chunk) > 1 else []
     found = _facts_by_seal(condition, parameters, uptos, first.no)
-    gaps = []
-    for seal, _ in chunk:
-        gaps += _compare(seal, stored[seal.no], found.get(seal.no, []))
-    return gaps
+    return [((s.epoch, s.no), gap) for s, _ in chunk for gap in _compare(s, stored[s.no], found.get(s.no, []))]
 
 
 def _facts_by_seal(condition: str, parameters: dict, uptos: list[int], first_no: int) -> dict[int, list[tuple[UUID, bytes]]]:

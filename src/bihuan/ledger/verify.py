@@ -3,9 +3,11 @@
 # ruff: noqa: E501  a statement or a sentence reads better unbroken
 from __future__ import annotations
 
+from pathlib import Path
+
 from django.db import connection
 
-from bihuan.ledger import kinds, seals
+from bihuan.ledger import heads, kinds, seals
 from bihuan.ledger.gaps import GAPS_MAX, Found, Gap
 
 
@@ -62,9 +64,12 @@ def details_missing() -> Found:
     return Found(_rows("SELECT count(*) FROM fact")[0][0], gaps)
 
 
-def seal_broken() -> Found:
-    """See `seals.verify_chain`; counts seals."""
-    return Found(_rows("SELECT count(*) FROM seal")[0][0], seals.verify_chain())
+def seal_broken(epoch: int | None = None, against: Path | None = None) -> Found:
+    """See `seals.verify_chain`; counts seals. `against`: a keeper's file of heads; without one the installation's own."""
+    path = against or heads.own_file()
+    kept = heads.read(path) if against or path.exists() else heads.Kept()
+    witnessed = {at: line.chain for at, line in kept.lines.items() if not kept.is_lost(at)}
+    return Found(_rows("SELECT count(*) FROM seal")[0][0], heads.gaps(kept) + seals.verify_chain(epoch, witnessed))
 
 
 def conflicts_open() -> int:

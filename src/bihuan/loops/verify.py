@@ -468,7 +468,7 @@ def _duty_double(now: datetime) -> Found:
     return Found(_rows(_COUNTS["open"], {})[0][0], gaps)
 
 
-def _content_changed(now: datetime) -> Found:
+def content_changed(now: datetime | None = None) -> Found:
     """The details are not what was reported: their digest, computed anew, is not the fact's."""
     gaps: list[Gap] = []
     n = 0
@@ -636,7 +636,7 @@ def _now() -> Report:
     found: dict[str, list[Found]] = {}
     for check in _CHECKS:
         found.setdefault(check.name, []).append(_run(check, parameters, counts[check.of]))
-    for name, fn in (("duty_missing", _duty_missing), ("duty_double", _duty_double), ("content_changed", _content_changed)):
+    for name, fn in (("duty_missing", _duty_missing), ("duty_double", _duty_double), ("content_changed", content_changed)):
         found[name] = [fn(now)]
     found["details_missing"] = [ledger.details_missing()]
     found["seal_broken"] = [ledger.seal_broken()]

@@ -5,6 +5,8 @@ DATABASE_URL    an ordinary PostgreSQL 18 server                  the embedded o
 BIHUAN_ROLE     owner | app | work: whom the database sees        app
 BIHUAN_SECRET   signs sessions                                    a file made at the first start
 BIHUAN_MASTER_KEY  file of the master key of personal data        keys/master.key in BIHUAN_HOME
+BIHUAN_KEEP     where heads of the chain are kept too (files or   none
+                folders elsewhere, separated by colons)
 BIHUAN_HOSTS    host names that the pages answer to               localhost, 127.0.0.1
 BIHUAN_PORT     port of the pages                                 8000
 BIHUAN_HTTPS    1: cookies over HTTPS only, HSTS                  0
@@ -25,6 +27,7 @@ BASE = Path(__file__).resolve().parent
 HOME = home()
 SECRET_KEY = secret()
 MASTER_KEY_FILE = Path(os.environ.get("BIHUAN_MASTER_KEY") or HOME / "keys" / "master.key")
+KEEP = [place for place in os.environ.get("BIHUAN_KEEP", "").split(os.pathsep) if place]
 DEBUG = os.environ.get("BIHUAN_DEBUG") == "1"
 ALLOWED_HOSTS = os.environ.get("BIHUAN_HOSTS", "localhost,127.0.0.1,[::1]").split(",")
 HTTPS = os.environ.get("BIHUAN_HTTPS") == "1"

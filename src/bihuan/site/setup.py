@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 import psycopg
 
@@ -43,19 +43,24 @@ def django(role: str) -> None:
     framework.setup()
 
 
-@contextmanager
-def acting(role: str) -> Iterator[None]:
+def acting(role: str) -> AbstractContextManager[None]:
     """Within: Django's default connection logs in as "owner", "app" or "work"."""
+    return acting_as(roles.LOGIN[role], roles.password(roles.LOGIN[role]))
+
+
+@contextmanager
+def acting_as(user: str, password: str | None = None) -> Iterator[None]:
+    """As `acting`, for a user of the server by name (a drill's superuser)."""
     from django.db import connection
 
-    def become(user: str, word: str) -> None:
+    def become(user: str, word: str | None) -> None:
         connection.close()
         if connection.settings_dict["OPTIONS"].get("pool"):
             connection.close_pool()
         connection.settings_dict.update(USER=user, PASSWORD=word)
 
     before = connection.settings_dict["USER"], connection.settings_dict["PASSWORD"]
-    become(roles.LOGIN[role], roles.password(roles.LOGIN[role]))
+    become(user, password)
     try:
         yield
     finally:
