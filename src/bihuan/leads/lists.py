@@ -17,11 +17,11 @@ from bihuan.kernel import clock, ids
 from bihuan.leads import reconcile
 from bihuan.leads.facts import LeadSource
 from bihuan.policy.models import Event
+from bihuan.policy.queries import plan
 from bihuan.regions import queries as regions
 
 UNCLASSIFIED = "unclassified"  # no risk list is loaded: the pack says what to do with such origins
 COUNTY = 3
-ADULT_YEARS = 18  # Civil Code of the People's Republic of China, Art. 17
 
 _LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('leads', %s))"
 
@@ -36,8 +36,10 @@ def take(*, by, event: int, source: str, file: int, act: UUID, rows: pl.DataFram
         # Lists of an event are taken one batch at a time: what a row means depends on all rows before it.
         cursor.execute(_LOCK, (event,))
     batch_act = ids.derived_id(act, "batch", rows["no"][0])
-    opened_on = Event.objects.values_list("opened_on", flat=True).get(id=event)
-    matched = match(rows, event=event, by=by, act=batch_act, adult_years=ADULT_YEARS, on=opened_on)
+    opened_on, region = Event.objects.values_list("opened_on", "region_id").get(id=event)
+    today = clock.today()
+    adult_years = plan(event, today).pack_for(regions.scope_of(region, today)).adult_years
+    matched = match(rows, event=event, by=by, act=batch_act, adult_years=adult_years, on=opened_on)
     located = _located(rows.with_columns(subject=matched.aliases, root=matched.roots, source=pl.lit(source)), event)
     located = located.with_columns(report_key=_report_keys(located), first_new=pl.col("no").cast(pl.Int64))
     known = _known_reports(event, located["report_key"].to_list())

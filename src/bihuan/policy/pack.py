@@ -12,16 +12,19 @@ import os
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from functools import cache, cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from bihuan.kernel.clock import SHANGHAI
 from bihuan.kernel.refused import Refused
-from bihuan.policy.document import UNCLASSIFIED, Document, Leaf, Overlay, Row, RuleRow, leaves
+from bihuan.policy.document import SECTIONS, UNCLASSIFIED, Document, Overlay, Shared
+from bihuan.policy.leaves import Leaf, leaves
 from bihuan.policy.quiet import QuietHours
+from bihuan.policy.rows import BandRow, Row, RuleRow, tightest
 
 OVERLAYS = "overlays/"
 _LEVELS = ("province", "city", "county")  # a county's overlay lies upon its city's, that upon the province's
@@ -58,12 +61,12 @@ class LeadRules:
 
 @dataclass(frozen=True, slots=True)
 class Phase:
-    """Days `starts_on` to `ends_on`, both included, in one place, with the days of the tests."""
+    """Days `starts_on` to `ends_on`, both included, in one place, with the days of the tests. No end: until release."""
 
     place: str
     out: str
     starts_on: date
-    ends_on: date
+    ends_on: date | None
     tests_on: tuple[date, ...]
 
 
@@ -74,6 +77,7 @@ class Rule:
     name: str
     row: RuleRow
     day_one_offset: int
+    same_hour: bool = False
 
     @property
     def force(self) -> str:
@@ -89,9 +93,24 @@ class Rule:
         first = start + timedelta(days=self.day_one_offset)
         for phase in self.row.phases:
             tests_on = tuple(first + timedelta(days=day - 1) for day in phase.test_days)
-            found.append(Phase(phase.place, phase.out, first, first + timedelta(days=phase.days - 1), tests_on))
-            first += timedelta(days=phase.days)
+            ends_on = first + timedelta(days=phase.days - 1) if phase.days else None
+            found.append(Phase(phase.place, phase.out, first, ends_on, tests_on))
+            first += timedelta(days=phase.days or 0)
         return tuple(found)
+
+    def ends_at(self, start: datetime) -> datetime | None:
+        """The moment at which all phases are over, of somebody for whom they began at an aware moment.
+
+        Midnight (Asia/Shanghai) after the last day, or the same hour that many days later, as the pack counts. None
+        where no term is set: nothing is asked, or it lasts until release.
+        """
+        local = start.astimezone(SHANGHAI)
+        phases = self.phases(local.date())
+        if not phases or phases[-1].ends_on is None:
+            return None
+        if self.same_hour:
+            return local + timedelta(days=self.row.days)
+        return datetime.combine(phases[-1].ends_on + timedelta(days=1), time.min, SHANGHAI)
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,6 +158,10 @@ class Pack:
             undo=lead.undo.span,
         )
 
+    @property
+    def adult_years(self) -> int:
+        return self.document.adult.years
+
     @cached_property
     def quiet(self) -> QuietHours | None:
         row = self.document.quiet
@@ -181,10 +204,24 @@ class Pack:
 
     @property
     def restricts_anybody(self) -> bool:
-        return any(rule.restricts for rule in self.rules())
+        """Whether any row of whatever kind is a measure on a person."""
+        return any(getattr(row, "force", "") == "measure_on_person" for row in _rows(self.document))
+
+    def tests_every(self, groups: Iterable[str], *, epidemic: bool = False) -> float | None:
+        """Days between two tests of somebody in these groups: the shortest counts. None where none of them says."""
+        return tightest((self.document.groups[name] for name in groups if name in self.document.groups), epidemic=epidemic)
+
+    def band(self, index: str, value: float) -> BandRow | None:
+        """The band of an index (`breteau` …) that a value lies in."""
+        return next((row for row in self.document.bands.values() if row.index == index and row.holds(value)), None)
+
+    def given_by(self, path: str) -> Document | Overlay:
+        """Which file a row comes from: the last overlay that changes it, else the base."""
+        return next((overlay for overlay in reversed(self.overlays) if _changes(overlay.changes, path)), self.document)
 
     def _rule(self, name: str, row: RuleRow) -> Rule:
-        return Rule(name, row, 0 if self.document.counting.day_one == "first_day" else 1)
+        day_one, ends = row.day_one or self.document.counting.day_one, row.ends or self.document.counting.ends
+        return Rule(name, row, 0 if day_one == "first_day" else 1, ends == "same_hour")
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,8 +271,22 @@ class Library:
 
     def _load(self, pack_id: str, version: str) -> Pack:
         """The base pack of that id and version. Refuses what is not there (pack_unknown) and what is wrong (pack_invalid …)."""
-        data = self._read(pack_id, version)
-        return Pack(self._document(pack_id, data))
+        return Pack(self._document(pack_id, self._included(self._read(pack_id, version))))
+
+    def _included(self, data: dict[str, Any], above: tuple[str, ...] = ()) -> dict[str, Any]:
+        """A base file laid upon what it includes. Its own rows replace those beneath, whole."""
+        where = f"{data.get('id')}@{data.get('version')}"
+        if where in above:
+            raise Refused("pack_includes_itself", f"{where} 包含了自己，请去掉 includes 里的它", f"{where} includes itself", above[0])
+        beneath: dict[str, Any] = {}
+        named = data.get("includes", ())
+        for key in (named,) if isinstance(named, str) else named:
+            pack_id, _, version = str(key).partition("@")
+            under = self._included(self._read(pack_id, version), (*above, where))
+            _check_sources(where, beneath.get("sources", {}), under.get("sources", {}))
+            beneath = _laid_upon(beneath, {name: under[name] for name in (*SECTIONS, "counting", "sources") if name in under})
+        _check_sources(where, beneath.get("sources", {}), data.get("sources", {}))
+        return _laid_upon(beneath, data)
 
     def _load_overlay(self, overlay_id: str, version: str) -> Overlay:
         """An overlay, checked against each base that it may lie upon.
@@ -302,13 +353,53 @@ class Library:
                     short = f"{overlay.short}@{overlay.version}"
                     if (other := shorts.setdefault(short, overlay.id)) != overlay.id:
                         raise Refused("overlay_name_taken", f"简称 {short} 已被 {other} 使用", f"{other} has the short name {short}")
-                else:
+                elif "disease" in data:
                     self.load(str(data.get("id", name)), version)
+                else:
+                    self._check_shared(str(data.get("id", name)), version)
             except tomllib.TOMLDecodeError as error:
                 problems.append(Problem(name, "pack_unreadable", f"文件格式错误：{error}", f"not TOML: {error}"))
             except Refused as refused:
                 problems.append(Problem(name, refused.code, refused.zh, refused.en))
         return problems
+
+    def _check_shared(self, pack_id: str, version: str) -> None:
+        data = self._read(pack_id, version)
+        _check_numbers(pack_id, data)
+        try:
+            shared = Shared.model_validate(data)
+        except ValidationError as error:
+            raise _invalid(pack_id, error) from error
+        _check_named_sources(pack_id, _rows(shared), shared.sources)
+
+    def bases(self) -> list[Pack]:
+        """Every base pack that can be loaded, by disease and date; a wrong file is left out (`check_all` names it)."""
+        found: list[Pack] = []
+        for data in self._heads():
+            if "disease" in data:
+                try:
+                    found.append(self.load(str(data.get("id")), str(data.get("version"))))
+                except Refused:
+                    continue
+        return sorted(found, key=lambda pack: (pack.disease, pack.document.in_force_from, pack.key))
+
+    def overlays(self) -> list[Overlay]:
+        """Every overlay that can be loaded, by id."""
+        found: list[Overlay] = []
+        for data in self._heads():
+            if "overlay_of" in data:
+                try:
+                    found.append(self.load_overlay(str(data.get("id")), str(data.get("version"))))
+                except Refused:
+                    continue
+        return sorted(found, key=lambda overlay: (overlay.id, overlay.version))
+
+    def _heads(self) -> Iterator[dict[str, Any]]:
+        for file in self.files():
+            try:
+                yield tomllib.loads(file.read_text(encoding="utf-8"))
+            except tomllib.TOMLDecodeError:
+                continue
 
     def _read(self, pack_id: str, version: str) -> dict[str, Any]:
         for name in (f"{pack_id}@{version}.toml", f"{pack_id}.toml"):
@@ -328,21 +419,15 @@ class Library:
             document = Document.model_validate(data)
         except ValidationError as error:
             raise _invalid(where, error) from error
-        unknown = sorted({name for row in _rows(document) for name in row.source} - document.sources.keys())
-        if unknown:
-            names = "、".join(unknown)
-            raise Refused("source_unknown", f"来源没有登记：{names}", f"sources that the file does not list: {', '.join(unknown)}", where)
+        _check_named_sources(where, _rows(document), document.sources)
         return document
 
     def _laid(self, base: Document, overlay: Overlay) -> Document:
         data = base.model_dump(mode="python", by_alias=True, exclude_none=True)
-        for name, source in overlay.sources.items():
-            if name in data["sources"] and data["sources"][name] != source.model_dump():
-                raise Refused(
-                    "source_conflict", f"来源 {name} 在两份文件里说法不同", f"source {name} differs between two files", overlay.id
-                )
-            data["sources"][name] = source.model_dump()
-        fixed = overlay.changes.keys() - {"lead", "quiet", "contact", "origin_classes", "persons", "areas"}
+        sources = {name: source.model_dump() for name, source in overlay.sources.items()}
+        _check_sources(overlay.id, data["sources"], sources)
+        data["sources"] |= sources
+        fixed = overlay.changes.keys() - set(SECTIONS)
         if fixed:
             names = ", ".join(sorted(fixed))
             raise Refused("overlay_field", f"补充规定不能修改：{names}", f"an overlay cannot change: {names}", overlay.id)
@@ -507,12 +592,61 @@ def _check_numbers(where: str, data: Mapping[str, Any]) -> None:
         raise Refused("number_without_source", f"{path}：数字没有来源和等级", f"{path}: a number without source and grade", where)
 
 
+def _check_sources(where: str, known: Mapping[str, Any], more: Mapping[str, Any]) -> None:
+    for name, source in more.items():
+        if name in known and {"address": "", **known[name]} != {"address": "", **source}:
+            raise Refused(
+                "source_conflict",
+                f"来源 {name} 在两份文件里说法不同，请改成一致或换一个名字",
+                f"source {name} differs between two files; make them agree or rename one",
+                where,
+            )
+
+
+def _check_named_sources(where: str, rows: Iterable[Row], sources: Mapping[str, Any]) -> None:
+    unknown = sorted({name for row in rows for name in row.source} - sources.keys())
+    if unknown:
+        names = "、".join(unknown)
+        raise Refused(
+            "source_unknown",
+            f"来源没有登记：{names}，请在 [sources] 里写明",
+            f"sources that the file does not list: {', '.join(unknown)}; add them to [sources]",
+            where,
+        )
+
+
+def _changes(changes: Mapping[str, Any], path: str) -> bool:
+    """Whether the nested `changes` hold the row of a dotted path, or a part of it."""
+    at: Any = changes
+    for part in path.split("."):
+        if not isinstance(at, Mapping) or part not in at:
+            return isinstance(at, Mapping) and "source" in at
+        at = at[part]
+    return True
+
+
+# What pydantic says of a wrong value, for people who write packs.
+_WRONG_ZH = {
+    "missing": "缺少这一项，请补上",
+    "extra_forbidden": "没有这个字段，请改名或删去",
+    "literal_error": "只能是 {expected}",
+    "int_parsing": "要写整数",
+    "int_type": "要写整数",
+    "string_type": "要写文字（加引号）",
+    "greater_than_equal": "不能小于 {ge}",
+    "greater_than": "要大于 {gt}",
+    "less_than_equal": "不能大于 {le}",
+    "date_from_datetime_parsing": "要写日期，如 2022-06-28",
+}
+
+
 def _invalid(where: str, error: ValidationError) -> Refused:
     first = error.errors()[0]
     path = ".".join(str(part) for part in first["loc"])
     code = "pack_unknown_key" if first["type"] == "extra_forbidden" else "pack_invalid"
-    what = "没有这个字段" if code == "pack_unknown_key" else first["msg"]
-    return Refused(code, f"{path or '整份文件'}：{what}", f"{path or 'the file'}: {first['msg']}", where)
+    context = first.get("ctx", {})
+    zh = context.get("zh") or _WRONG_ZH.get(first["type"], first["msg"]).format_map(context)
+    return Refused(code, f"{path or '整份文件'}：{zh}", f"{path or 'the file'}: {first['msg']}", where)
 
 
 __all__ = [
