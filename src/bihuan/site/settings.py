@@ -89,9 +89,14 @@ DATABASES = {
         "USER": _role,
         "PASSWORD": password(_role),
         "CONN_MAX_AGE": 0,  # the pool keeps connections; Django must give them back
+        "CONN_HEALTH_CHECKS": True,  # after a restart of the database nobody is given a dead connection
         "OPTIONS": {
             **dict(_address.options),
-            **({"pool": {"min_size": 1, "max_size": serve.threads() + 4, "timeout": 10}} if os.environ.get("BIHUAN_POOL") == "1" else {}),
+            **(
+                {"pool": {"min_size": 1, "max_size": serve.threads() + 4, "timeout": 10, "reconnect_timeout": 5}}
+                if os.environ.get("BIHUAN_POOL") == "1"
+                else {}
+            ),
         },
     }
 }

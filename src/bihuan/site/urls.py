@@ -23,6 +23,10 @@ def home(request: HttpRequest) -> HttpResponse:
     return HttpResponseRedirect(tabs[0][1])
 
 
+# Names that Django looks for: whoever meets a fault of the database is told so.
+handler400 = "bihuan.site.away.bad_request"
+handler500 = "bihuan.site.away.server_error"
+
 urlpatterns = [
     path("", home, name="home"),
     path("healthz", health.healthz, name="healthz"),
