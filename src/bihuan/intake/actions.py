@@ -11,6 +11,7 @@ from uuid import UUID
 
 import polars as pl
 import psycopg
+from cryptography.exceptions import InvalidTag
 from django.db import connection, transaction
 
 from bihuan.access import scope
@@ -19,7 +20,7 @@ from bihuan.access.decide import require
 from bihuan.access.models import Post
 from bihuan.access.permissions import Permission
 from bihuan.identity import keys
-from bihuan.intake import check, columns, read, registry
+from bihuan.intake import check, columns, parser, refusals, registry
 from bihuan.intake.models import IntakeFile
 from bihuan.intake.places import resolver_of
 from bihuan.kernel import clock, crypto
@@ -77,11 +78,14 @@ def store(
 
 
 def original(file: IntakeFile) -> bytes:
-    """The file's bytes as they came. ValueError when the hash differs (a damaged or exchanged value)."""
+    """The file's bytes as they came. Refuses `file_damaged` when the kept value or its hash was changed, by a single bit."""
     key = keys.data_key(file.event, "files")
-    data = crypto.unseal(key, bytes(file.blob), b"file" + file.act.bytes)
+    try:
+        data = crypto.unseal(key, bytes(file.blob), b"file" + file.act.bytes)
+    except (InvalidTag, ValueError) as error:
+        raise refusals.damaged(file.name) from error
     if hashlib.sha256(data).digest() != bytes(file.sha256):
-        raise ValueError(f"file {file.id}: content and hash differ")
+        raise refusals.damaged(file.name)
     return data
 
 
@@ -141,7 +145,7 @@ def _done_by_another(file: IntakeFile) -> IntakeFile:
 
 
 def _checked(file: IntakeFile):
-    tables = read.read_file(original(file), file.name)
+    tables = parser.read(original(file), file.name)
     forced = file.forced or None
     mappings = [columns.map_columns(table, file.kind, forced) for table in tables]
     checked = check.check(tables, mappings, file.source, clock.now(), resolver_of(file.event))

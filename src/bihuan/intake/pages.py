@@ -24,11 +24,11 @@ from bihuan.access.middleware import allow, reading, status_of
 from bihuan.access.pages import act_of, error_of, new_act, once
 from bihuan.access.permissions import Permission, Role
 from bihuan.identity import queries as people
-from bihuan.intake import actions, columns, queries, reasons, registry, workbook
+from bihuan.intake import actions, columns, parser, queries, reasons, registry
 from bihuan.intake.models import IntakeFile
 from bihuan.kernel import clock, ids
 from bihuan.kernel.refused import Refused
-from bihuan.kernel.text import mask_document, mask_name, mask_phone
+from bihuan.kernel.text import inert, mask_document, mask_name, mask_phone
 from bihuan.policy.queries import only_open_event
 
 KIND = "leads"
@@ -430,7 +430,7 @@ def marked(request: HttpRequest, file: int) -> HttpResponse:
             for sheet, row, codes, cells in cursor.fetchall()
             for code, cell in zip(codes, cells, strict=False)
         ]
-    data = workbook.marked_copy(actions.original(found), found.name, rejects, language=_language())
+    data = parser.mark(actions.original(found), found.name, rejects, language=_language())
     stem = found.name.rsplit(".", 1)[0]
     suffix = "returned" if _language() == "en" else "退回原因"
     return _attachment(data, f"{stem}-{suffix}.xlsx", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet")
@@ -451,13 +451,8 @@ def rows_csv(request: HttpRequest, file: int) -> HttpResponse:
     out = io.StringIO()
     writer = csv.writer(out)
     writer.writerow(["sheet", "row", "outcome", "reason", "subject"])
-    writer.writerows((_inert(sheet), *rest) for sheet, *rest in rows)
+    writer.writerows((inert(sheet), *rest) for sheet, *rest in rows)
     return _attachment(b"\xef\xbb\xbf" + out.getvalue().encode(), f"{found.name.rsplit('.', 1)[0]}-rows.csv", "text/csv; charset=utf-8")
-
-
-def _inert(text: str) -> str:
-    """A text that a spreadsheet would take for a formula is quoted: sheets are named by strangers."""
-    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
 
 
 # --- naming columns -----------------------------------------------------------------------------------------------

@@ -11,36 +11,29 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import re
-import zipfile
-import zlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
-from xml.etree.ElementTree import ParseError
+from typing import TYPE_CHECKING
 
 import polars as pl
-from defusedxml.common import DefusedXmlException
-from defusedxml.ElementTree import fromstring
 
+from bihuan.intake import archive, refusals
 from bihuan.intake.columns import Column, by_name, head_score, letters, looks_like_data, unknown_columns
 from bihuan.kernel.refused import Refused
 
+if TYPE_CHECKING:
+    from python_calamine import CalamineSheet
+
 # A list of a million persons is 80 to 130 MB of CSV, or 30 MB of workbook.
 FILE_BYTES_MAX = 256 * 2**20
-# Unpacked XML of a full sheet (1,048,576 rows of seven columns) is about 400 MB; a bomb claims gigabytes.
-UNPACKED_BYTES_MAX = 512 * 2**20
-# Sheets of repeated values shrink 30 to 60 times; deflate cannot pass 1,032. Small files may have any ratio.
-RATIO_MAX = 250
-RATIO_FREE_BYTES = 16 * 2**20
-PARTS_MAX = 2_000
-# The reader lays a sheet out as a full rectangle: one stray cell in XFD1048576 would be 17 thousand million cells.
-CELLS_MAX = 12_000_000
+CELLS_MAX = archive.CELLS_MAX
 COLUMNS_MAX = 256
-COLUMNS_READ_MAX = 2_000  # a few stray formats to the right are common; whole rows of 16,384 are not
-SHEETS_MAX = 200
 _BROKEN_FREE, _BROKEN_ONE_IN = 4, 1_000  # halves of characters that a text file may have: four, or one in a thousand bytes
+_LINES_AT_ONCE = 10_000
 HEAD_LINES = 40  # titles and a head of several lines stand in the first lines, or nowhere
 
 TEXT, NUMBER, DATE, OTHER = 0, 1, 2, 3
@@ -80,7 +73,7 @@ class Table:
         return f"{self.sheet}!{plain}" if self.several else plain
 
 
-def read_file(source: str | Path | bytes, filename: str | None = None) -> list[Table]:
+def read_file(source: str | Path | bytes, filename: str | None = None, counted: Callable[[int], None] | None = None) -> list[Table]:
     """All lists in a file: one table per sheet that has a head or data of persons.
 
     Sheets without a recognisable head are left out and named in the first table's notes. Refuses file_empty,
@@ -91,77 +84,32 @@ def read_file(source: str | Path | bytes, filename: str | None = None) -> list[T
     else:
         path = Path(source)
         if path.stat().st_size > FILE_BYTES_MAX:
-            raise _too_large(f"{path.stat().st_size // 2**20} MB", filename or path.name)
+            raise refusals.too_large(f"{path.stat().st_size // 2**20} MB", f"{path.stat().st_size // 2**20} MB", filename or path.name)
         data, name = path.read_bytes(), filename or path.name
     ending = Path(name).suffix.lower()
     if not data[:_BEGINNING].strip(_NOTHING) and not data.strip(_NOTHING):
         raise Refused("file_empty", "文件是空的", "The file is empty", where=name or None)
     if len(data) > FILE_BYTES_MAX:
-        raise _too_large(f"{len(data) // 2**20} MB", name)
+        raise refusals.too_large(f"{len(data) // 2**20} MB", f"{len(data) // 2**20} MB", name)
     if data.startswith(_OLE):
         if "EncryptedPackage".encode("utf-16-le") in data or "EncryptionInfo".encode("utf-16-le") in data:
-            raise _encrypted(name)
-        raise _xls(name)
+            raise refusals.encrypted(name)
+        raise refusals.xls(name)
     if data.startswith(b"PK"):
         if ending in (".xlsm", ".xltm", ".xlam"):
-            raise _macro(name)
+            raise refusals.macro(name)
         if ending not in (".xlsx", ".xls", ".et", ".zip", ""):
-            raise _type(name)
-        return _read_workbook(data, name)
+            raise refusals.type_(name)
+        return _read_workbook(data, name, counted)
     if ending in (".xls", ".et") or (ending not in _TEXT_ENDINGS and data.startswith(_OLD_EXCEL)):
-        raise _xls(name)
+        raise refusals.xls(name)
     if ending in (".xlsm", ".xltm", ".xlam"):
-        raise _macro(name)
+        raise refusals.macro(name)
     if ending == ".xlsx":
-        raise _truncated(name)
+        raise refusals.truncated(name)
     if ending not in _TEXT_ENDINGS:
-        raise _type(name)
+        raise refusals.type_(name)
     return [_read_text(data, name)]
-
-
-# --- refusals -------------------------------------------------------------------------------------------------------
-
-
-def _too_large(what: str, name: str) -> Refused:
-    return Refused("file_too_large", f"文件太大（{what}），请拆分后再导入", f"The file is too large ({what}); split it", where=name or None)
-
-
-def _encrypted(name: str) -> Refused:
-    return Refused(
-        "file_encrypted", "文件有密码，请去掉密码后再导入", "The file is protected by a password; remove it first", where=name or None
-    )
-
-
-def _xls(name: str) -> Refused:
-    return Refused("file_xls", "这是旧的 .xls 格式，请另存为 .xlsx", "This is the old .xls format; save it as .xlsx", where=name or None)
-
-
-def _macro(name: str) -> Refused:
-    return Refused(
-        "file_macro",
-        "文件含有宏，请另存为不含宏的 .xlsx",
-        "The workbook contains macros; save it as .xlsx without them",
-        where=name or None,
-    )
-
-
-def _truncated(name: str, where: str | None = None) -> Refused:
-    return Refused(
-        "file_truncated",
-        "文件不完整，可能没有传完，请重新发送",
-        "The file is incomplete or damaged; send it again",
-        where=where or name or None,
-    )
-
-
-def _entities(name: str) -> Refused:
-    return Refused(
-        "file_entities", "文件里有外部引用或实体定义，不予读取", "The file declares entities or outside references", where=name or None
-    )
-
-
-def _type(name: str) -> Refused:
-    return Refused("file_type", "不认识的文件，请用 .xlsx 或 .csv", "Unknown kind of file; use .xlsx or .csv", where=name or None)
 
 
 # --- heads ----------------------------------------------------------------------------------------------------------
@@ -246,9 +194,9 @@ def _decode(data: bytes, name: str) -> bytes:
         try:
             return data.decode("utf-16").encode()
         except UnicodeDecodeError:
-            raise _truncated(name) from None
+            raise refusals.truncated(name) from None
     if b"\x00" in data[:4096]:
-        raise _type(name)
+        raise refusals.type_(name)
     try:  # asked so, because decoding a large file only to see whether it can be costs twice as much
         pl.Series([data], dtype=pl.Binary).cast(pl.String)
         return data
@@ -263,7 +211,7 @@ def _decode(data: bytes, name: str) -> bytes:
         return data.decode("gb18030").encode()
     except UnicodeDecodeError as error:
         if error.start >= len(data) - 4 or utf8_error.start >= len(data) - 4:
-            raise _truncated(name) from None
+            raise refusals.truncated(name) from None
     # A database that cuts texts at so many bytes leaves halves of characters: a few do not spoil the list.
     tries = [data.decode(encoding, errors="replace") for encoding in ("utf-8", "gb18030")]
     text = min(tries, key=lambda t: t.count("\ufffd"))
@@ -307,11 +255,11 @@ def _read_text(data: bytes, name: str) -> Table:
     while width > 1 and at >= 0 and not names[width - 1].strip():
         width -= 1  # trailing delimiters of the head are not columns
     if width > COLUMNS_MAX:
-        raise _too_large(f"{width} 列", name)
+        raise refusals.too_large(f"{width} 列", f"{width} columns", name)
     _check_tail(data, delimiter, width, name)
     frame = _parse_text(data, delimiter, quoted, width, ends[at] if at >= 0 else 0)
     if frame.height * width > CELLS_MAX:
-        raise _too_large(f"{frame.height * width} 格", name)
+        raise refusals.too_large(f"{frame.height * width} 格", f"{frame.height * width} cells", name)
     frame = frame.with_row_index("row", offset=at + 2)
     overflow = frame.get_column("over").null_count() < frame.height
     if not overflow:
@@ -353,127 +301,20 @@ def _check_tail(data: bytes, delimiter: str, width: int, name: str) -> None:
     separator = delimiter.encode()
     last, before = tail[-1].count(separator) + 1, {line.count(separator) + 1 for line in tail[1:-1] if line.strip()}
     if b'"' not in tail[-1] and before == {width} and 2 <= last < width and len(tail) > 3:
-        raise _truncated(name)
+        raise refusals.truncated(name)
 
 
 # --- workbooks ------------------------------------------------------------------------------------------------------
 
-_ROW = re.compile(rb"<(?:\w+:)?row\b([^<>]{0,2000})>")
-_ROW_NUMBER = re.compile(rb"""\br\s*=\s*["'](\d+)["']""")
-_HIDDEN = re.compile(rb"""\bhidden\s*=\s*["'](?:1|true)["']""")
-_FORMULA = re.compile(rb"""<(?:\w+:)?c\b[^<>]*?\br\s*=\s*["']([A-Z]+\d+)["'][^<>]*>\s*<(?:\w+:)?f[\s>/]""")
-_PLACE = re.compile(rb"""\br\s{0,8}=\s{0,8}["']([A-Z]{1,4})(\d{1,9})""")
-_ROW_NUMBERS = re.compile(rb"""[<:]row\s[^<>:]{0,120}?\br\s{0,8}=\s{0,8}["'](\d{1,9})""")
-_SCAN_BYTES, _SCAN_OVERLAP = 4 * 2**20, 64
-_ENTITY_MARKS = (b"<!DOCTYPE", b"<!ENTITY", "<!DOCTYPE".encode("utf-16-le"), "<!DOCTYPE".encode("utf-16-be"))
+
+def _read_workbook(data: bytes, name: str, counted: Callable[[int], None] | None) -> list[Table]:
+    book = archive.count(data, name)
+    if counted is not None:
+        counted(book.cells)
+    return _tables(data, name, book)
 
 
-@dataclass(frozen=True)
-class _Part:
-    """What only the XML of a sheet tells."""
-
-    hidden_rows: frozenset[int]
-    formulas: frozenset[str]
-
-
-def _read_workbook(data: bytes, name: str) -> list[Table]:
-    try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            sheets, parts, date_1904 = _inspect(archive, name)
-    except DefusedXmlException as error:
-        raise _entities(name) from error
-    except (zipfile.BadZipFile, zlib.error, EOFError, ParseError, NotImplementedError, LookupError, ValueError, OSError) as error:
-        raise _truncated(name) from error
-    return _tables(data, name, sheets, parts, date_1904)
-
-
-def _inspect(archive: zipfile.ZipFile, name: str) -> tuple[list[str], dict[str, _Part], bool]:
-    """Count before parsing; (sheet names, what the XML of each tells, whether days count from 1904)."""
-    members = archive.infolist()
-    if any(m.flag_bits & 1 for m in members):
-        raise _encrypted(name)
-    names = {m.filename for m in members}
-    if any(n.lower().endswith("vbaproject.bin") for n in names):
-        raise _macro(name)
-    if len(members) > PARTS_MAX:
-        raise _too_large(f"{len(members)} 个部件", name)
-    unpacked, packed = sum(m.file_size for m in members), sum(m.compress_size for m in members)
-    if unpacked > UNPACKED_BYTES_MAX or (unpacked > RATIO_FREE_BYTES and unpacked > RATIO_MAX * max(packed, 1)):
-        raise _too_large(f"解压后 {unpacked // 2**20} MB", name)
-    if "EncryptedPackage" in names:
-        raise _encrypted(name)
-    if "[Content_Types].xml" not in names or "xl/workbook.xml" not in names:
-        raise _type(name)
-    if b"macroEnabled" in archive.read("[Content_Types].xml"):
-        raise _macro(name)
-    workbook = fromstring(archive.read("xl/workbook.xml"), forbid_dtd=True)
-    relations = fromstring(archive.read("xl/_rels/workbook.xml.rels"), forbid_dtd=True)
-    targets = {r.get("Id"): (r.get("Target") or "") for r in relations}
-    properties = workbook.find("{*}workbookPr")
-    date_1904 = properties is not None and properties.get("date1904") in ("1", "true")
-    found = [
-        (s.get("name") or "", targets.get(next((v for k, v in s.attrib.items() if k.endswith("}id")), ""), ""))
-        for s in workbook.findall("{*}sheets/{*}sheet")
-    ]
-    if len(found) > SHEETS_MAX:
-        raise _too_large(f"{len(found)} 个工作表", name)
-    sheet_of = {(t.lstrip("/") if t.startswith("/") else f"xl/{t}"): s for s, t in found if t}
-    parts: dict[str, _Part] = {}
-    cells = 0
-    for member in members:  # every XML part is read once, through the checksum of the archive
-        if not member.filename.lower().endswith((".xml", ".rels")):
-            continue
-        xml = archive.read(member)
-        if any(mark in xml for mark in _ENTITY_MARKS):
-            raise _entities(name)
-        if member.filename in sheet_of:
-            part, size = _inspect_sheet(xml, name)
-            cells += size
-            if cells > CELLS_MAX:
-                raise _too_large(f"{cells} 格", name)
-            parts[sheet_of[member.filename]] = part
-    return [s for s, t in found if t], parts, date_1904
-
-
-def _inspect_sheet(xml: bytes, name: str) -> tuple[_Part, int]:
-    """(what the XML tells, cells of the rectangle that the sheet spans)."""
-    letters_seen: set[bytes] = set()
-    last = xml.count(b"<row") + xml.count(b":row ")
-    for begin in range(0, len(xml), _SCAN_BYTES):  # in pieces: the places of twelve million cells would fill the memory
-        piece = xml[begin : begin + _SCAN_BYTES + _SCAN_OVERLAP]
-        places = _PLACE.findall(piece)
-        if places:
-            letters_seen.update(set(next(zip(*places, strict=True))))
-            digits = {d for _, d in places}
-            last = max(last, int(max(digits, key=lambda d: (len(d), d))))
-    last = max(last, max((int(n) for n in _ROW_NUMBERS.findall(xml)), default=0))
-    width = max((_number(m) for m in letters_seen), default=1)
-    if width > COLUMNS_READ_MAX or last * width > CELLS_MAX:
-        raise _too_large(f"{last} 行 × {width} 列", name)
-    hidden = _hidden_rows(xml) if b"hidden" in xml else set()
-    formulas = frozenset(m.decode() for m in _FORMULA.findall(xml)) if b"<f" in xml or b":f" in xml else frozenset()
-    return _Part(frozenset(hidden), formulas), last * width
-
-
-def _hidden_rows(xml: bytes) -> set[int]:
-    """Numbers of hidden rows; a row without a number follows the one before it."""
-    hidden, position = set(), 0
-    for match in _ROW.finditer(xml):
-        number = _ROW_NUMBER.search(match.group(1))
-        position = int(number.group(1)) if number else position + 1
-        if _HIDDEN.search(match.group(1)):
-            hidden.add(position)
-    return hidden
-
-
-def _number(letters_: bytes) -> int:
-    value = 0
-    for c in letters_:
-        value = value * 26 + c - 64
-    return value
-
-
-def _tables(data: bytes, name: str, sheets: list[str], parts: dict[str, _Part], date_1904: bool) -> list[Table]:
+def _tables(data: bytes, name: str, counted: archive.Counted) -> list[Table]:
     from python_calamine import CalamineError, CalamineWorkbook, PasswordError, SheetTypeEnum
 
     tables: list[Table] = []
@@ -484,24 +325,29 @@ def _tables(data: bytes, name: str, sheets: list[str], parts: dict[str, _Part], 
         book = CalamineWorkbook.from_filelike(io.BytesIO(data))
         visible = {s.name: str(s.visible).endswith("Visible") and "Very" not in str(s.visible) for s in book.sheets_metadata}
         pages = {s.name for s in book.sheets_metadata if s.typ == SheetTypeEnum.WorkSheet}
-        for sheet in sheets:
+        for sheet in counted.sheets:
             if sheet not in pages:
                 continue  # a chart sheet
             source = book.get_sheet_by_name(sheet)
-            grid = source.to_python(skip_empty_area=False)
-            if not any(cell != "" for line in grid for cell in line):
+            lines = _lines(source)
+            top = list(itertools.islice(lines, HEAD_LINES))
+            if not any(cell != "" for line in itertools.chain(top, lines if _all_blank(top) else ()) for cell in line):
                 continue
             filled_sheets += 1
-            table = _sheet_table(sheet, grid, source.merged_cell_ranges or [], parts.get(sheet), len(sheets) > 1, date_1904)
+            part = counted.parts.get(sheet)
+            table = _sheet_table(sheet, top, lines, source.merged_cell_ranges or [], part, len(counted.sheets) > 1, counted.date_1904)
             if table is None:
                 left_out.append(sheet)
-                first_seen = first_seen or (sheet, [_text(c) for c in next(line for line in grid if any(c != "" for c in line)) if c != ""])
+                first_seen = first_seen or (
+                    sheet,
+                    [_text(c) for c in next((line for line in top if any(c != "" for c in line)), []) if c != ""],
+                )
                 continue
             tables.append(table if visible.get(sheet, True) else _noted(table, f"hidden_sheet:{sheet}"))
     except PasswordError as error:
-        raise _encrypted(name) from error
+        raise refusals.encrypted(name) from error
     except CalamineError as error:
-        raise _truncated(name) from error
+        raise refusals.truncated(name) from error
     if not filled_sheets:
         raise Refused("file_empty", "文件是空的", "The file is empty", where=name or None)
     if not tables:
@@ -510,6 +356,13 @@ def _tables(data: bytes, name: str, sheets: list[str], parts: dict[str, _Part], 
     if left_out:
         tables[0] = _noted(tables[0], *(f"sheet_left_out:{sheet}" for sheet in left_out))
     return tables
+
+
+def _lines(source: CalamineSheet) -> Iterator[list[object]]:
+    """The lines of a sheet from its first, each from column A."""
+    left = [""] * (source.start[1] if source.start else 0)
+    for line in source.iter_rows():
+        yield left + line if left else line
 
 
 def _noted(table: Table, *notes: str) -> Table:
@@ -541,55 +394,46 @@ def _kind(cell: object) -> int:
     return DATE if isinstance(cell, (datetime, date)) else OTHER
 
 
+def _all_blank(lines: list[list[object]]) -> bool:
+    return all(cell == "" for line in lines for cell in line)
+
+
 def _sheet_table(
     sheet: str,
-    grid: list[list[object]],
+    top: list[list[object]],
+    below: Iterator[list[object]],
     merged: Iterable[tuple[tuple[int, int], tuple[int, int]]],
-    part: _Part | None,
+    part: archive.Part | None,
     several: bool,
     date_1904: bool,
 ) -> Table | None:
-    """A sheet below its head, or None where nothing looks like a list of persons."""
-    lines = [[_text(c) for c in line] for line in grid[:HEAD_LINES]]
-    for (top, left), (bottom, right) in merged:
-        if top < HEAD_LINES and bottom < len(lines) and bottom > top and left < len(lines[top]):
-            for row in range(top + 1, bottom + 1):  # a head merged downwards stands in both lines
+    """A sheet below its head, or None where nothing looks like a list of persons. `top` are its first lines, `below` the others."""
+    merged = list(merged)
+    lines = [[_text(c) for c in line] for line in top]
+    for (first, left), (last, right) in merged:
+        if first < last < len(lines) and left < len(lines[first]):
+            for row in range(first + 1, last + 1):  # a head merged downwards stands in both lines
                 if not any(looks_like_data(c) for c in lines[row]):
-                    lines[row][left] = lines[row][left] or lines[top][left]
-        if top == bottom and right > left and 0 < top < HEAD_LINES and right < len(lines[top]) and head_score(lines[top]) >= 1:
+                    lines[row][left] = lines[row][left] or lines[first][left]
+        if first == last and right > left and 0 < first < len(lines) and right < len(lines[first]) and head_score(lines[first]) >= 1:
             for column in range(left + 1, right + 1):
-                lines[top][column] = lines[top][column] or lines[top][left]
+                lines[first][column] = lines[first][column] or lines[first][left]
     head = _find_head(lines)
     if head is None:
         return None
     at, names = head
-    width = (
-        max((i + 1 for line in grid for i in range(len(line) - 1, -1, -1) if line[i] != ""), default=0)
-        if len(grid) < 50
-        else _used_width(grid)
-    )
+    body = _filled_down(itertools.chain(top[at + 1 :], below), at + 1, [area for area in merged if area[0][0] > at])
+    frame, width = _frame(body, at + 2)
+    named = max((i + 1 for i, name in enumerate(names) if name.strip()), default=0)
+    width = max(width, named)
     if width > COLUMNS_MAX:
-        raise _too_large(f"{width} 列", sheet)
-    body = grid[at + 1 :]
-    for (top, left), (bottom, _right) in merged:
-        if top > at and bottom > top and left < width:  # a value merged over several persons holds for each of them
-            for row in range(top + 1, bottom + 1):
-                if row < len(grid) and grid[row][left] == "":
-                    grid[row][left] = grid[top][left]
-    data: dict[str, pl.Series] = {"row": pl.Series("row", range(at + 2, at + 2 + len(body)), dtype=pl.UInt32)}
-    columns = list(zip(*body, strict=True)) if body else [()] * width
-    for i in range(width):
-        cells = columns[i] if i < len(columns) else ("",) * len(body)
-        if set(map(type, cells)) <= {str}:
-            data[f"c{i}"] = pl.Series(f"c{i}", cells, dtype=pl.String)
-        else:
-            data[f"c{i}"] = pl.Series(f"c{i}", [_text(c) for c in cells], dtype=pl.String)
-            data[f"k{i}"] = pl.Series(f"k{i}", [_kind(c) for c in cells], dtype=pl.UInt8)
+        raise refusals.too_large(f"{width} 列", f"{width} columns", sheet)
+    missing = [pl.lit("").alias(f"c{i}") for i in range(width) if f"c{i}" not in frame.columns]
     return Table(
         sheet,
         at + 1,
         _columns(names, width, sheet, at + 1, several),
-        pl.DataFrame(data),
+        frame.with_columns(missing) if missing else frame,
         hidden_rows=part.hidden_rows if part else frozenset(),
         formulas=part.formulas if part else frozenset(),
         several=several,
@@ -597,12 +441,56 @@ def _sheet_table(
     )
 
 
-def _used_width(grid: list[list[object]]) -> int:
-    """Columns up to the last one that has anything; sheets often carry empty formatted ones."""
-    width = len(grid[0])
-    while width and not any(line[width - 1] != "" for line in grid):
-        width -= 1
-    return width
+def _filled_down(
+    lines: Iterable[list[object]], first: int, merged: list[tuple[tuple[int, int], tuple[int, int]]]
+) -> Iterable[list[object]]:
+    """A value merged over several lines holds for each of them. `first` is the number of the first line, from 0."""
+    areas: dict[int, list[tuple[int, int]]] = {}
+    for (top, left), (bottom, _right) in merged:
+        if bottom > top:
+            areas.setdefault(top, []).append((bottom, left))
+    return _fill(lines, first, areas) if areas else lines
+
+
+def _fill(lines: Iterable[list[object]], first: int, areas: dict[int, list[tuple[int, int]]]) -> Iterator[list[object]]:
+    held: dict[int, tuple[int, object]] = {}  # column -> (last line, value)
+    for no, line in enumerate(lines, start=first):
+        for column, (last, value) in list(held.items()):
+            if no > last:
+                del held[column]
+            elif column < len(line) and line[column] == "":
+                line[column] = value
+        for bottom, left in areas.get(no, ()):
+            if left < len(line):
+                held[left] = (bottom, line[left])
+        yield line
+
+
+def _frame(lines: Iterable[list[object]], first: int) -> tuple[pl.DataFrame, int]:
+    """(columns `row`, `c<i>`, `k<i>`; columns up to the last that has anything). Some thousand lines at a time: cells as objects
+    take ten times the memory that they take as columns."""
+    parts: list[pl.DataFrame] = []
+    lines = iter(lines)
+    while block := list(itertools.islice(lines, _LINES_AT_ONCE)):
+        data: dict[str, pl.Series] = {}
+        for i, cells in enumerate(zip(*block, strict=True)):
+            if set(map(type, cells)) <= {str}:
+                data[f"c{i}"] = pl.Series(cells, dtype=pl.String)
+            else:
+                data[f"c{i}"] = pl.Series([_text(c) for c in cells], dtype=pl.String)
+                data[f"k{i}"] = pl.Series([_kind(c) for c in cells], dtype=pl.UInt8)
+        parts.append(pl.DataFrame(data))
+    frame = pl.concat(parts, how="diagonal") if parts else pl.DataFrame()
+    width = sum(name[0] == "c" for name in frame.columns)
+    while width and not (frame.get_column(f"c{width - 1}") != "").any():
+        width -= 1  # sheets often carry empty formatted columns
+    rows = pl.Series("row", range(first, first + frame.height), dtype=pl.UInt32)
+    kept = []
+    for i in range(width):
+        kept.append(frame.get_column(f"c{i}"))
+        if f"k{i}" in frame.columns:
+            kept.append(frame.get_column(f"k{i}").fill_null(TEXT))
+    return pl.DataFrame([rows, *kept]), width
 
 
 def excel_moment(serial: float, *, date_1904: bool = False) -> datetime:

@@ -49,3 +49,16 @@ def mask_document(number: str) -> str:
     if len(number) >= 15:
         return number[:3] + "*" * (len(number) - 7) + number[-4:]
     return "*" * max(len(number) - 2, 0) + number[-2:]
+
+
+_FORMULA_SIGNS = tuple("=+-@\t\r＝＋－＠")
+
+
+def is_formula(text: str) -> bool:
+    """Whether a spreadsheet may take the text for a formula."""
+    return text.startswith(_FORMULA_SIGNS) or text.lstrip().startswith(_FORMULA_SIGNS)
+
+
+def inert(text: str) -> str:
+    """A text for a CSV file: what a spreadsheet might run gets a quote before it, which spreadsheets do not show."""
+    return f"'{text}" if is_formula(text) else text

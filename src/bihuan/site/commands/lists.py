@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from bihuan.kernel.refused import Refused
+from bihuan.kernel.text import inert
 from bihuan.site.cli import Run, command
 
 _FIELDS = ["sheet", "row", "outcome", "reason", "subject"]
@@ -79,4 +80,4 @@ def _write_rows(path: Path, rows: list[dict[str, Any]]) -> None:
     with path.open("w", newline="", encoding="utf-8") as out:
         writer = csv.DictWriter(out, _FIELDS)
         writer.writeheader()
-        writer.writerows(rows)
+        writer.writerows(row | {"sheet": inert(row["sheet"])} for row in rows)
