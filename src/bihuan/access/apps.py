@@ -6,6 +6,7 @@ class AccessConfig(AppConfig):
     label = "access"
 
     def ready(self) -> None:
-        from bihuan.access import scope
+        from bihuan.access import scope, sessions
 
         scope.install()
+        sessions.install()

@@ -14,9 +14,9 @@ from django.shortcuts import render
 from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
-from bihuan.access import scope
+from bihuan.access import scope, second_factor, sessions
 from bihuan.access.models import Post
-from bihuan.access.permissions import Permission
+from bihuan.access.permissions import Permission, Role
 from bihuan.kernel import clock
 from bihuan.kernel.refused import Refused
 
@@ -57,23 +57,25 @@ def refusal(request: HttpRequest, refused: Refused) -> HttpResponse:
 
 
 class ActingPost:
-    """Puts the valid post on the request; GET and HEAD run, rendering included, in a read-only transaction with its scope.
+    """Puts the sign-in and the valid post on the request; GET and HEAD run, rendering included, in a read-only transaction with its scope.
 
-    The post is looked up at each request: a disabled account, an ended post or another unit counts from the next click.
-    What is changed is changed by actions, which bring their own transaction and scope.
+    Both are looked up at each request: a disabled account, a revoked device, an ended post or another unit counts from
+    the next click. What is changed is changed by actions, which bring their own transaction and scope.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        request.post = None
+        request.post = request.standing = None
         if request.path not in PUBLIC:
             answer = self._enter(request)
             if answer is not None:
                 return _stamped(answer)
         elif request.user.is_authenticated:
-            request.post = _post(request)
+            request.standing = sessions.standing(request)
+            if request.standing is not None and stage(request.standing) is None:
+                request.post = _post(request)
         if request.post is not None and request.method in SAFE:
             with reading(request):
                 response = self.get_response(request)
@@ -82,20 +84,40 @@ class ActingPost:
         return _stamped(response)
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        if isinstance(exception, second_factor.Needed):
+            return _to(request, exception.url)
         return refusal(request, exception) if isinstance(exception, Refused) else None
 
     def _enter(self, request: HttpRequest) -> HttpResponse | None:
-        """None: go on. Else: to the sign-in, or to the choice of a post."""
+        """None: go on. Else: to the sign-in, to what it still lacks, or to the choice of a post."""
+        after = request.get_full_path() if request.method in SAFE else "/"
         if not request.user.is_authenticated:
-            return _go(request, "/sign-in", request.get_full_path() if request.method in SAFE else "/")
+            return _go(request, "/sign-in", after)
+        request.standing = sessions.standing(request)
+        if request.standing is None:
+            return _out(request, _("登录已结束，请重新登录。"))
+        lacks = stage(request.standing)
+        if lacks is not None:
+            if request.path == "/sign-out" or request.path == lacks or request.path.startswith(f"{lacks}/"):
+                return None
+            return _go(request, lacks, after)
         request.post = _post(request)
-        if request.post is None and request.path not in ("/post", "/sign-out"):
+        if request.post is None and request.path not in ("/post", "/sign-out", "/unlock") and not request.path.startswith("/account"):
             if POST_KEY in request.session:
-                logout(request)
-                messages.warning(request, _("您的岗位已变动或到期，请重新登录。"))
-                return _go(request, "/sign-in", "/")
-            return _go(request, "/post", request.get_full_path() if request.method in SAFE else "/")
+                return _out(request, _("您的岗位已变动或到期，请重新登录。"))
+            return _go(request, "/post", after)
         return None
+
+
+def stage(standing: sessions.Standing) -> str | None:
+    """The page that a sign-in still has to pass before anything else opens; None when nothing is missing."""
+    if standing.locked_at is not None:
+        return "/unlock"
+    if standing.wants_second and standing.has_factor:
+        return "/second-factor"
+    if standing.wants_password:
+        return "/account/password"
+    return "/account/second-factor" if standing.wants_second else None
 
 
 def _post(request: HttpRequest) -> Post | None:
@@ -103,14 +125,29 @@ def _post(request: HttpRequest) -> Post | None:
     if chosen is None:
         return None
     posts = Post.objects.select_related("unit", "unit__region", "officer")
+    if request.standing.how in sessions.BY_PHONE:
+        posts = posts.filter(role__in=[role for role in Role if role.signs_in_by_phone])
     return posts.filter(id=chosen, officer_id=request.user.pk, valid__contains=clock.today()).first()
 
 
+def _out(request: HttpRequest, sentence: str) -> HttpResponse:
+    logout(request)
+    messages.warning(request, sentence)
+    return _go(request, "/sign-in", "/")
+
+
 def _go(request: HttpRequest, where: str, after: str) -> HttpResponse:
-    url = where if after == "/" else f"{where}?{urlencode({'next': after})}"
-    if getattr(request, "htmx", False) or request.headers.get("HX-Request") == "true":
-        return HttpResponse(status=204, headers={"HX-Redirect": where})
-    return HttpResponseRedirect(url)
+    if _is_htmx(request):
+        return _to(request, where)  # the address of a fragment is no page to come back to
+    return _to(request, where if after == "/" else f"{where}?{urlencode({'next': after})}")
+
+
+def _to(request: HttpRequest, url: str) -> HttpResponse:
+    return HttpResponse(status=204, headers={"HX-Redirect": url}) if _is_htmx(request) else HttpResponseRedirect(url)
+
+
+def _is_htmx(request: HttpRequest) -> bool:
+    return bool(getattr(request, "htmx", False)) or request.headers.get("HX-Request") == "true"
 
 
 def _stamped(response: HttpResponse) -> HttpResponse:

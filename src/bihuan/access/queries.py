@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from bihuan.access.models import Post
+from bihuan.access.permissions import Role
 from bihuan.kernel import clock
 from bihuan.kernel.refused import Refused
 
 
-def posts_of(officer: int) -> list[Post]:
-    """The posts that an officer holds today, in the order of their making."""
-    return list(Post.objects.select_related("unit", "officer").filter(officer_id=officer, valid__contains=clock.today()).order_by("id"))
+def posts_of(officer: int, *, by_phone: bool = False) -> list[Post]:
+    """The posts that an officer holds today, in the order of their making. `by_phone`: those of village and grid alone."""
+    posts = Post.objects.select_related("unit", "officer").filter(officer_id=officer, valid__contains=clock.today())
+    if by_phone:
+        posts = posts.filter(role__in=[role for role in Role if role.signs_in_by_phone])
+    return list(posts.order_by("id"))
 
 
 def post_of(login: str) -> Post:

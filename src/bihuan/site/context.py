@@ -8,6 +8,7 @@ from typing import Any
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
+from bihuan.access import limits
 from bihuan.access.permissions import Permission, Role
 from bihuan.kernel import clock
 from bihuan.policy.models import Event, Installation
@@ -52,6 +53,7 @@ def desk(request: HttpRequest) -> dict[str, Any]:
         "language_url": "/i18n/setlang/",
         "feedback_url": "",
         "clock_url": "/healthz",
+        "idle_seconds": limits.of("BIHUAN_IDLE_MINUTES") * 60 if post else None,
     }
     return {"desk": shown, "undo": _undo(request, now)}
 

@@ -18,6 +18,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from bihuan.access import limits
 from bihuan.site import serve
 from bihuan.site.address import address
 from bihuan.site.home import FLOORS, SOURCE, home, secret
@@ -77,6 +78,7 @@ TEMPLATES = [
     },
 ]
 
+limits.check()
 _address = address()
 _role = LOGIN[os.environ.get("BIHUAN_ROLE", "app")]
 # In the web process: a connection for each thread (a request holds one at a time) and some to spare.
@@ -128,7 +130,7 @@ STORAGES = {
 
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
-SESSION_COOKIE_AGE = 12 * 3600  # a shift
+SESSION_COOKIE_AGE = limits.of("BIHUAN_SESSION_HOURS") * 3600
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
 CSRF_COOKIE_HTTPONLY = True  # the token travels in the page
 SECURE_HSTS_SECONDS = 31536000 if HTTPS else 0
@@ -140,7 +142,10 @@ FILE_UPLOAD_MAX_MEMORY_SIZE = 32 * 1024 * 1024
 DATA_UPLOAD_MAX_MEMORY_SIZE = 32 * 1024 * 1024
 LOGIN_URL = "/sign-in"
 AUTH_PASSWORD_VALIDATORS = [
-    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
+    {
+        "NAME": "django.contrib.auth.password_validation.MinimumLengthValidator",
+        "OPTIONS": {"min_length": limits.of("BIHUAN_PASSWORD_LENGTH")},
+    },
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
 ]

@@ -134,6 +134,20 @@ def register(cli: click.Group) -> None:
         run.say(f"演示时间 ／ product time: {result['now']}")
         return {"ok": True, **result}
 
+    @command(demo, "code")
+    @click.argument("login")
+    def code(run: Run, login: str) -> dict:
+        """演示账号现在的第二步验证码 / the present code of a demonstration's login."""
+        from bihuan.access import second_factor
+        from bihuan.access.pages import is_demo
+        from bihuan.access.queries import post_of
+
+        if not is_demo():
+            raise Refused("no_demo", "这不是演示库，验证码只在本人手里。", "This is no demonstration: only the officer has the code.")
+        found = second_factor.present_code(post_of(login).officer_id)
+        run.say(found or "这个账号没有验证器 / this login has no authenticator")
+        return {"ok": found is not None, "code": found}
+
     @command(cli, "serve", role=None)
     def serve_pages(run: Run) -> dict:
         """只启动网页 / the pages alone (port: BIHUAN_PORT)."""
