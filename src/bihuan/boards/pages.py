@@ -17,11 +17,12 @@ from django.views.decorators.http import require_safe
 from bihuan.access.middleware import allow
 from bihuan.access.permissions import Permission, Role
 from bihuan.boards import queries
+from bihuan.identity import masks
 from bihuan.identity import queries as people
 from bihuan.kernel import clock
 from bihuan.kernel.refused import Refused
 from bihuan.leads import queries as leads
-from bihuan.leads.lines import lines, name_of
+from bihuan.leads.lines import lines
 from bihuan.ledger.models import Seal
 from bihuan.loops.models import Reckoning
 from bihuan.policy.queries import only_open_event
@@ -101,7 +102,7 @@ def _shown(post: Any, here: queries.Place) -> dict[str, Any]:
     for part in sums.values():
         total.add(part)
     units = [m.unit for m in members]
-    gaps = _gaps(queries.unreconciled(event)) if sees_people else []
+    gaps = _gaps(queries.unreconciled(event), post) if sees_people else []
     held_here = sums[here.unit]
     lines_below = [_line(b.region, b, sums[b.unit], _urls(here.unit, str(b.unit)), opens=b.kind == "desk") for b in below]
     lines_below.insert(0, _line(_("本级"), here, held_here, _urls(here.unit, "own"), opens=False))
@@ -154,11 +155,14 @@ def _crumbs(post: Any, here: queries.Place) -> list[dict[str, str]]:
     return crumbs
 
 
-def _gaps(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _gaps(found: list[dict[str, Any]], post: Any) -> list[dict[str, Any]]:
     opened: dict[Any, Any] = {}
     for event in sorted({f["event"] for f in found}):
         opened |= people.opened_persons([f["subject"] for f in found], event=event)
-    return [{"name": name_of(opened.get(f["subject"]))[0], "why": _("有线索，没有人核查"), "url": f"/leads/{f['lead']}"} for f in found]
+    return [
+        {"name": masks.line_of(opened.get(f["subject"]), post.role)[0], "why": _("有线索，没有人核查"), "url": f"/leads/{f['lead']}"}
+        for f in found
+    ]
 
 
 @require_safe
@@ -194,7 +198,7 @@ def listed(request: HttpRequest, unit: int) -> HttpResponse:
         "crumbs": [{"name": here.region, "url": f"/overview/{unit}"}],
     }
     if what == "gap":
-        rows = _gaps(queries.unreconciled(event))
+        rows = _gaps(queries.unreconciled(event), post)
         context |= {"rows": [], "gap_rows": rows, "page": {"shown": len(rows), "total": len(rows)}}
         return render(request, "boards/list.html", context)
     where, given = queries.condition(what, event, units, [m.unit for m in members if m.unit not in at_top])

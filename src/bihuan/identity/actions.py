@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import dataclasses
 from collections import defaultdict
+from datetime import timedelta
 from uuid import UUID
 
 import polars as pl
 import psycopg
+from django.conf import settings
 from django.db import connection
 
 from bihuan.access.action import action
 from bihuan.access.decide import require
 from bihuan.access.door import engine
 from bihuan.access.permissions import Permission
-from bihuan.identity import facts, links, queries
+from bihuan.identity import facts, links, queries, search
+from bihuan.identity.loops import SETTLE
 from bihuan.identity.oracle import Groups
-from bihuan.kernel import ids
+from bihuan.kernel import clock, ids
 from bihuan.kernel.refused import Refused
 from bihuan.loops import clusters
 from bihuan.loops.record import record, record_many
@@ -225,6 +228,83 @@ def unmask(*, by, event: int, subject: UUID, purpose: str, act: UUID | None = No
     done = record(facts.UNMASKED, event=event, subject=subject, details=facts.Unmasked("full"), by=by, id=act, purpose=purpose)
     person = whole[subject]
     return Unmasked(done.fact, person.name, person.docs, person.phones, person.addresses)
+
+
+@dataclasses.dataclass(frozen=True)
+class Answers:
+    """A unit that answers for somebody, and its telephone."""
+
+    unit: str
+    phone: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Elsewhere:
+    """The answer to a search outside one's range: who answers, never who it is. `wait`: too many within the hour."""
+
+    found: bool = False
+    answers: tuple[Answers, ...] = ()
+    wait: bool = False
+
+
+_AN_HOUR = timedelta(hours=1)
+
+_ANSWERS = """
+SELECT u.name, u.phone FROM cluster c JOIN cluster m ON m.root = c.root JOIN loop l ON l.subject = m.subject JOIN unit u ON u.id = l.owner
+WHERE c.subject = ANY(%(found)s) AND l.kind <> %(settle)s
+GROUP BY u.id ORDER BY bool_or(l.closed_at IS NULL) DESC, max(l.opened_at) DESC, u.id LIMIT %(n)s
+"""
+
+
+@action
+def seek(*, by, event: int, typed: str, purpose: str, act: UUID) -> Elsewhere | Refused:
+    """Ask whether somebody outside one's range is known, and who answers for the person. Every search is recorded.
+
+    `typed`: a whole phone or document. The answer is the same, and costs the same, whether the number is unknown or not
+    yet on any list. After `settings.SEARCHES_PER_HOUR` within an hour the post waits, and that is recorded once as an
+    alarm that the desks above can read. Refuses: no permission, no purpose, no whole number (`number_not_whole`).
+    """
+    require(by, Permission.LEAD_READ)
+    purpose = purpose.strip()
+    if not purpose:
+        raise Refused("purpose_missing", "请写明查看的用途。", "Please state what for.", "purpose")
+    what = search.sought(typed)
+    if not what.whole:
+        raise Refused(
+            "number_not_whole", "本范围以外，只能用完整的手机号或证件号码查找。",
+            "Outside your range people are found by a whole phone or document number only.", "q",
+        )  # fmt: skip
+    now = clock.now()
+    with engine(), psycopg.Cursor(connection.connection) as cursor:
+        # One search of a post at a time, so that the bound is one.
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended('bihuan.seek', %s))", (by.id,))
+        n_before = cursor.execute(
+            "SELECT count(*) FROM sought WHERE post = %s AND asked_at > %s AND fact <> %s", (by.id, now - _AN_HOUR, act)
+        ).fetchone()[0]
+        found_sql, given = search.found_sql(what)
+        found = [row[0] for row in cursor.execute(found_sql, given).fetchall()]
+        here = cursor.execute("SELECT subject_of_unit(%s)", (by.unit_id,)).fetchone()[0]
+        answers = cursor.execute(_ANSWERS, {"found": found, "settle": SETTLE.name, "n": 3}).fetchall()
+        known = cursor.execute("SELECT 1 FROM sought WHERE fact = %s", (act,)).fetchone()
+    if n_before >= settings.SEARCHES_PER_HOUR:
+        _alarm(by, event, here, n_before, now, act)
+        return Elsewhere(wait=True)
+    if not known:
+        details = facts.Sought("phone" if what.phone else "document", bool(found), by.id, now)
+        record(facts.SOUGHT, event=event, subject=min(found, default=here), details=details, by=by, id=act, purpose=purpose)
+    return Elsewhere(bool(found), tuple(Answers(*row) for row in answers))
+
+
+def _alarm(by, event: int, here: UUID, n: int, now, act: UUID) -> None:
+    """Once an hour and post; seen by the unit and by the desks whose range holds it."""
+    lo, _ = by.territory
+    with engine(), connection.cursor() as cursor:
+        cursor.execute("SELECT 1 FROM search_stopped WHERE post = %s AND asked_at > %s LIMIT 1", [by.id, now - _AN_HOUR])
+        if cursor.fetchone():
+            return
+        cursor.execute("INSERT INTO visible (subject, scope, unit) VALUES (%s, %s, %s) ON CONFLICT DO NOTHING", [here, lo, by.unit_id])
+    made = ids.derived_id(act, facts.SEARCH_STOPPED.name)
+    record(facts.SEARCH_STOPPED, event=event, subject=here, details=facts.SearchStopped(by.id, n, now), by=by, id=made, act=act)
 
 
 @action

@@ -13,6 +13,7 @@ from uuid import UUID
 import numpy as np
 import polars as pl
 
+from bihuan.identity.sounds import spoken
 from bihuan.kernel.crypto import Keys
 from bihuan.kernel.text import name_key
 
@@ -20,6 +21,9 @@ DOCUMENT, NAME_PHONE, PHONE = 0, 1, 2
 # The first id of the second and third kind: SQL compares with them.
 FIRST_NAME_PHONE = UUID("40000000-0000-0000-0000-000000000000")
 FIRST_PHONE = UUID("80000000-0000-0000-0000-000000000000")
+# 港澳居民来往内地通行证: a letter and eight digits are the holder's for life, two more count the renewals (notes of the
+# Exit and Entry Administration on the number's form), so that a renewed permit is the same evidence.
+_RENEWED_PERMIT = r"^([HM]\d{8})\d{2}$"
 RESIDENT_ID = r"^[1-9]\d{5}(18|19|20|21)\d{2}(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])\d{3}[0-9X]$"
 
 
@@ -44,7 +48,7 @@ def evidence(rows: pl.DataFrame, keys: Keys, *, adult_years: int, on: date) -> p
     """One line per row, in the order of the rows.
 
     `rows`: row, name, doc, doc_kind?, phone, address? (checked and normalised by intake; empty text = null).
-    Added: subject (text of the alias id), name_key, phone_idx, address_idx (bytea as text of COPY), birth_year, sex,
+    Added: subject (text of the alias id), name_key, pinyin, initials, phone_idx, address_idx (bytea as text of COPY), birth_year, sex,
     minor (younger than `adult_years` on the day `on`; null where no resident ID tells).
     ValueError when a row has neither document nor phone.
     """
@@ -53,14 +57,14 @@ def evidence(rows: pl.DataFrame, keys: Keys, *, adult_years: int, on: date) -> p
     frame = frame.with_columns(
         pl.col(c).cast(pl.String).str.strip_chars().replace("", None) for c in ("name", "doc", "doc_kind", "phone", "address")
     ).with_columns(pl.col("doc").str.to_uppercase())
-    frame = _mapped(frame, "name", "name_key", _name_keys)
+    frame = _spoken(_mapped(frame, "name", "name_key", _name_keys))
     named = pl.col("name_key").is_not_null()
     kind = pl.when(pl.col("doc").is_not_null()).then(DOCUMENT).when(named & pl.col("phone").is_not_null()).then(NAME_PHONE)
     frame = frame.with_columns(kind.when(pl.col("phone").is_not_null()).then(PHONE).otherwise(None).alias("kind"))
     if frame["kind"].null_count():
         raise ValueError("a row has neither document nor phone: intake refuses it as no_identity")
     said = (
-        pl.when(pl.col("kind") == DOCUMENT).then(pl.format("0{}", "doc"))
+        pl.when(pl.col("kind") == DOCUMENT).then(pl.format("0{}", pl.col("doc").str.replace(_RENEWED_PERMIT, "$1")))
         .when(pl.col("kind") == NAME_PHONE).then(pl.format("1{}\x1f{}", "name_key", "phone"))
         .otherwise(pl.format("2{}", "phone"))
     )  # fmt: skip
@@ -78,6 +82,16 @@ def _mapped(frame: pl.DataFrame, source: str, target: str, fn: Callable[[pl.Seri
         return frame.with_columns(pl.lit(None, pl.String).alias(target))
     answers = pl.DataFrame({source: values, target: fn(values)})
     return frame.join(answers, on=source, how="left", maintain_order="left")
+
+
+def _spoken(frame: pl.DataFrame) -> pl.DataFrame:
+    names = frame["name_key"].drop_nulls().unique()
+    said = [spoken(name) for name in names]
+    table = pl.DataFrame(
+        {"name_key": names, "pinyin": [full for full, _ in said], "initials": [short for _, short in said]},
+        schema={"name_key": pl.String, "pinyin": pl.String, "initials": pl.String},
+    )
+    return frame.join(table, on="name_key", how="left", maintain_order="left")
 
 
 def _name_keys(names: pl.Series) -> pl.Series:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from bihuan.ledger.kinds import FactKind
@@ -56,11 +57,35 @@ class Unmasked:
     reading: str
 
 
+@dataclass(frozen=True)
+class Sought:
+    """Somebody looked for a person outside the own range, by a whole phone or document, for the fact's purpose.
+
+    The subject is the person where one was found, else the unit that looked. `post` and `asked_at`: for the hourly bound.
+    """
+
+    number: str  # phone, document
+    found: bool
+    post: int
+    asked_at: datetime
+
+
+@dataclass(frozen=True)
+class SearchStopped:
+    """A post looked for more people outside its range within an hour than is allowed; the subject is its unit. An alarm."""
+
+    post: int
+    n_searches: int
+    asked_at: datetime
+
+
 LINKED = FactKind("identity.linked", Linked)
 UNLINKED = FactKind("identity.unlinked", Unlinked)
 DOUBTED = FactKind("identity.doubted", Doubted, key="question")
 SETTLED = FactKind("identity.settled", Settled, key="question")
 UNMASKED = FactKind("identity.unmasked", Unmasked)
+SOUGHT = FactKind("identity.sought", Sought)
+SEARCH_STOPPED = FactKind("identity.search_stopped", SearchStopped)
 
 
 def pair_of(question: str) -> tuple[UUID, UUID]:

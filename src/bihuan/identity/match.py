@@ -19,11 +19,13 @@ from bihuan.kernel.crypto import seal, unseal
 from bihuan.loops.record import copy_frame
 
 _TEMPORARY = ("id_alias", "id_phone", "id_address", "id_sealed", "id_new", "id_aged", "id_changed", "id_touched")
+_PERSON = ("subject", "kind", "name", "name_key", "pinyin", "initials", "birth_year", "sex", "minor")
 _UNSTAGING = "DROP TABLE IF EXISTS " + ", ".join(f"pg_temp.{name}" for name in _TEMPORARY)
 
 _STAGING = """
 CREATE TEMPORARY TABLE id_alias (
-  subject uuid, kind int, name text, name_key text, birth_year smallint, sex text, minor boolean) ON COMMIT DROP;
+  subject uuid, kind int, name text, name_key text, pinyin text, initials text, birth_year smallint, sex text, minor boolean)
+  ON COMMIT DROP;
 CREATE TEMPORARY TABLE id_phone (subject uuid, name_key text, phone_idx bytea) ON COMMIT DROP;
 CREATE TEMPORARY TABLE id_address (subject uuid, address_idx bytea) ON COMMIT DROP;
 CREATE TEMPORARY TABLE id_sealed (subject uuid, blob bytea) ON COMMIT DROP;
@@ -44,12 +46,15 @@ ON CONFLICT (subject) DO NOTHING"""
 # A person is a minor while every event in which the document was seen found so; a first name fills an empty one.
 _PERSONS = f"""
 WITH changed AS (
-  INSERT INTO person AS p (subject, name, name_key, birth_year, sex, minor, marks)
-  SELECT subject, coalesce(name, ''), coalesce(name_key, ''), birth_year, coalesce(sex, ''), minor, '{{}}'
+  INSERT INTO person AS p (subject, name, name_key, pinyin, initials, birth_year, sex, minor, marks)
+  SELECT subject, coalesce(name, ''), coalesce(name_key, ''), coalesce(pinyin, ''), coalesce(initials, ''), birth_year,
+         coalesce(sex, ''), minor, '{{}}'
   FROM pg_temp.id_alias WHERE kind <> {PHONE} ORDER BY subject
   ON CONFLICT (subject) DO UPDATE SET
     name = CASE WHEN p.name_key = '' THEN excluded.name ELSE p.name END,
     name_key = CASE WHEN p.name_key = '' THEN excluded.name_key ELSE p.name_key END,
+    pinyin = CASE WHEN p.name_key = '' THEN excluded.pinyin ELSE p.pinyin END,
+    initials = CASE WHEN p.name_key = '' THEN excluded.initials ELSE p.initials END,
     minor = p.minor AND excluded.minor
   WHERE (p.name_key = '' AND excluded.name_key <> '') OR (p.minor AND NOT excluded.minor)
   RETURNING p.subject)
@@ -136,7 +141,7 @@ def _stage(cursor: psycopg.Cursor, lines: pl.DataFrame) -> None:
     cursor.execute(_STAGING)
     named_first = lines.sort(pl.col("name_key").is_null(), maintain_order=True)
     aliases = named_first.unique("subject", keep="first", maintain_order=True)
-    copy_frame(cursor, "pg_temp.id_alias", aliases.select("subject", "kind", "name", "name_key", "birth_year", "sex", "minor"))
+    copy_frame(cursor, "pg_temp.id_alias", aliases.select(_PERSON))
     # A phone by itself has no name; what a list writes beside it would make it a name with a phone.
     phones = lines.filter(pl.col("phone").is_not_null()).select("subject", pl.col("name_key").fill_null(""), "phone_idx").unique()
     copy_frame(cursor, "pg_temp.id_phone", phones)

@@ -14,6 +14,8 @@ from django.db.models import F, Q
 class Person(models.Model):
     """What may be searched about an alias with a name or a document. `name` is the first spelling seen.
 
+    `pinyin` and `initials` (wangxiaomei, wxm) follow from `name_key` by `sounds.spoken`.
+
     `minor` is judged from the document on the opening day of each event in which it was seen: true while all of them
     found the person under age; null where no document tells. The day of birth itself stays sealed.
     """
@@ -23,13 +25,19 @@ class Person(models.Model):
     minor = models.BooleanField(null=True)
     name = models.TextField(default="")
     name_key = models.TextField(default="")
+    pinyin = models.TextField(default="")
+    initials = models.TextField(default="")
     sex = models.TextField(default="")
     marks = ArrayField(models.TextField(), default=list)
 
     class Meta:
         db_table = "person"
         constraints = [models.CheckConstraint(condition=Q(sex__in=["", "f", "m"]), name="person_sex_known")]
-        indexes = [models.Index(fields=["name_key"], name="person_name", condition=~Q(name_key=""))]
+        # The beginning of a name, of its pinyin or of its initials is looked up, in byte order.
+        indexes = [
+            models.Index(fields=[column], name=f"person_{name}", opclasses=["text_pattern_ops"], condition=~Q(**{column: ""}))
+            for column, name in (("name_key", "name"), ("pinyin", "pinyin"), ("initials", "initials"))
+        ]
 
 
 class Identity(models.Model):
@@ -212,3 +220,30 @@ class Unmasked(models.Model):
 
     class Meta:
         db_table = "unmasked"
+
+
+class Sought(models.Model):
+    """Details of `identity.sought`."""
+
+    fact = models.UUIDField(primary_key=True)
+    number = models.TextField()
+    found = models.BooleanField()
+    post = models.BigIntegerField()
+    asked_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "sought"
+        indexes = [models.Index(fields=["post", "asked_at"], name="sought_by_post")]
+
+
+class SearchStopped(models.Model):
+    """Details of `identity.search_stopped`."""
+
+    fact = models.UUIDField(primary_key=True)
+    post = models.BigIntegerField()
+    n_searches = models.BigIntegerField()
+    asked_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "search_stopped"
+        indexes = [models.Index(fields=["post", "asked_at"], name="search_stopped_by_post")]

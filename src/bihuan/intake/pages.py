@@ -23,12 +23,13 @@ from django.views.decorators.http import require_http_methods, require_safe
 from bihuan.access.middleware import allow, reading, status_of
 from bihuan.access.pages import act_of, error_of, new_act, once
 from bihuan.access.permissions import Permission, Role
+from bihuan.identity import masks
 from bihuan.identity import queries as people
 from bihuan.intake import actions, columns, parser, queries, reasons, registry
 from bihuan.intake.models import IntakeFile
 from bihuan.kernel import clock, ids
 from bihuan.kernel.refused import Refused
-from bihuan.kernel.text import inert, mask_document, mask_name, mask_phone
+from bihuan.kernel.text import inert
 from bihuan.policy.queries import only_open_event
 
 KIND = "leads"
@@ -363,7 +364,7 @@ def _rows(request: HttpRequest, file: IntakeFile, outcome: str, reason: str, bas
             {
                 "sheet": sheet,
                 "row": row,
-                "name": _name(opened.get(subject)),
+                "name": masks.line_of(opened.get(subject), request.post.role)[0],
                 "outcome": what,
                 "outcome_words": _OUTCOMES[what],
                 "reasons": given,
@@ -385,14 +386,6 @@ def _rows(request: HttpRequest, file: IntakeFile, outcome: str, reason: str, bas
             else "",
         },
     }
-
-
-def _name(person: Any) -> str:
-    if person is None:
-        return "—"
-    if person.name:
-        return mask_name(person.name)
-    return mask_document(person.docs[0]) if person.docs else mask_phone(person.phones[0]) if person.phones else "—"
 
 
 def _person_urls(subjects: list[Any]) -> dict[Any, str]:

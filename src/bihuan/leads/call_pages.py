@@ -16,10 +16,10 @@ from bihuan.access.middleware import allow, reading, status_of
 from bihuan.access.pages import act_of, error_of, new_act, once
 from bihuan.access.permissions import Permission
 from bihuan.identity import actions as identity
+from bihuan.identity import masks
 from bihuan.identity import queries as people
 from bihuan.kernel import clock, ids
 from bihuan.kernel.refused import Refused
-from bihuan.kernel.text import mask_phone
 from bihuan.leads import actions, forms, queries
 from bihuan.leads.lines import answered_words, head_of, origin_of
 from bihuan.leads.loops import VERIFY
@@ -76,9 +76,9 @@ def _act_page(request: HttpRequest, lead_id: UUID, fact_id: str, errors: list[di
     context = head_of(request, lead, duty, person)
     context["lead"] |= {
         "tel": phones[0] if phones and mine and (held is None or by_me) else "",
-        "tel_masked": mask_phone(phones[0]) if phones else "",
+        "tel_masked": masks.show(phones[0], post.role, masks.Field.PHONE) if phones else "",
         "tel_hidden": bool(phones) and not mine,
-        "others": [{"tel": p, "masked": mask_phone(p)} for p in phones[1:_PHONES_SHOWN]] if mine else [],
+        "others": [{"tel": p, "masked": masks.show(p, post.role, masks.Field.PHONE)} for p in phones[1:_PHONES_SHOWN]] if mine else [],
         "tries": contact.n_tries if contact else 0,
         "source": _("、").join(str(SOURCES.get(s, s)) for s in lead.sources),
         "listed_on": lead.arrived_to,

@@ -13,11 +13,11 @@ from django.views.decorators.http import require_http_methods
 from bihuan.access.middleware import allow, reading
 from bihuan.access.pages import act_of, error_of, new_act, once
 from bihuan.access.permissions import Permission
+from bihuan.identity import masks
 from bihuan.identity import queries as people
 from bihuan.kernel.refused import Refused
 from bihuan.leads import actions, queries
 from bihuan.leads.history import entry_of, is_voidable
-from bihuan.leads.lines import name_of
 from bihuan.leads.saving import again
 from bihuan.leads.words import KINDS
 
@@ -58,7 +58,7 @@ def _correct_page(
     entries = [{"id": f["id"], "at": e["at"], "what": e["what"], "who": e["who"]} for f in found if (e := entry_of(f, request.post))]
     context = {
         "section": "work",
-        "lead": {"name": name_of(person)[0], "url": f"/leads/{lead.id}"},
+        "lead": {"name": masks.line_of(person, request.post.role)[0], "url": f"/leads/{lead.id}"},
         "entries": entries,
         "chosen": entry,
         "reason": reason,

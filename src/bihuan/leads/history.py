@@ -11,10 +11,11 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as _lazy
 
 from bihuan.access.permissions import Permission
+from bihuan.identity import masks
 from bihuan.kernel import clock
 from bihuan.leads import queries
 from bihuan.leads.facts import Result
-from bihuan.leads.words import FOUND, HANDLED, KINDS, RESULTS, RULES, SOURCES, TRIED, clock_time, day_words, is_medical, say
+from bihuan.leads.words import FOUND, HANDLED, KINDS, RESULTS, RULES, SOURCES, TRIED, clock_time, day_words, say
 
 
 def who_of(fact: Mapping[str, Any]) -> str:
@@ -76,7 +77,7 @@ _PLAIN = {
 def entry_of(fact: Mapping[str, Any], post: Any) -> dict[str, Any] | None:
     """A record in the officer's words; None for what stands elsewhere on the page."""
     kind, detail, shown = fact["kind"], "", "fact"
-    if kind in ("identity.unmasked", "loops.help_asked", "loops.voided"):
+    if kind in ("identity.unmasked", "identity.sought", "loops.help_asked", "loops.voided"):
         return None
     if kind == "leads.lead_reported":
         what, detail = _("%(source)s报来") % {"source": SOURCES.get(fact["source"], fact["source"])}, says(fact)
@@ -123,7 +124,7 @@ def entry_of(fact: Mapping[str, Any], post: Any) -> dict[str, Any] | None:
 
 def _result_words(result: str, post: Any) -> str:
     """Below the county no result stands beside a name: a first positive is no case, and a village is told what to do."""
-    if is_medical(post):
+    if masks.shown(post.role, masks.Field.MEDICAL) is masks.Shown.WHOLE:
         return _("结果：%(what)s") % {"what": RESULTS.get(result, result)}
     if result == Result.INITIAL_POSITIVE:
         return _("请先别外出，等复核")

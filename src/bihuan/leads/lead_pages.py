@@ -15,13 +15,13 @@ from bihuan.access.middleware import allow, reading
 from bihuan.access.pages import act_of, new_act, once
 from bihuan.access.permissions import Permission
 from bihuan.identity import actions as identity
+from bihuan.identity import masks
 from bihuan.identity import queries as people
 from bihuan.kernel import clock
 from bihuan.kernel.refused import Refused
-from bihuan.kernel.text import mask_document, mask_phone
 from bihuan.leads import queries
 from bihuan.leads.history import entry_of, is_voidable, links_of, reports_of, who_of
-from bihuan.leads.lines import act_url_of, answered_words, name_of, origin_of, place_of
+from bihuan.leads.lines import act_url_of, answered_words, origin_of, place_of
 from bihuan.leads.models import Lead
 from bihuan.leads.words import KINDS, MOVES, PURPOSES, day_words, say
 from bihuan.regions import queries as regions
@@ -39,7 +39,7 @@ def _lead_page(request: HttpRequest, lead_id: UUID, whole: Any) -> HttpResponse:
     lead = queries.lead_of(lead_id)
     root = queries.root_of(lead.subject)
     person = people.opened_persons([lead.subject], event=lead.event).get(lead.subject)
-    name, kind = name_of(person)
+    name, kind = masks.line_of(person, post.role)
     duties = queries.duties_of(lead, root)
     found = queries.timeline(lead, root)
     named = queries.origin_names([f["origin"] for f in found if f["origin"]])
@@ -55,8 +55,16 @@ def _lead_page(request: HttpRequest, lead_id: UUID, whole: Any) -> HttpResponse:
             "kind": kind,
             "whole": whole is not None,
             "whole_until": None,
-            "phone": _("、").join(whole.phones) if whole else mask_phone(person.phones[0]) if person and person.phones else "—",
-            "document": _("、").join(whole.docs) if whole else mask_document(person.docs[0]) if person and person.docs else "—",
+            "phone": _("、").join(whole.phones)
+            if whole
+            else masks.show(person.phones[0], post.role, masks.Field.PHONE)
+            if person and person.phones
+            else "—",
+            "document": _("、").join(whole.docs)
+            if whole
+            else masks.show(person.docs[0], post.role, masks.Field.DOCUMENT)
+            if person and person.docs
+            else "—",
             "address": _("；").join(whole.addresses) if whole else _("已遮盖") if person and person.addresses else "—",
             "came_from": origin_of(lead) or "—",
             "arrived": _arrived(lead),
@@ -97,7 +105,7 @@ def _lead_page(request: HttpRequest, lead_id: UUID, whole: Any) -> HttpResponse:
         "looked": [
             {"at": f["received_at"], "who": who_of(f), "purpose": _(str(PURPOSES.get(f["purpose"], f["purpose"])))}
             for f in found
-            if f["kind"] == "identity.unmasked"
+            if f["kind"] in ("identity.unmasked", "identity.sought")
         ],
         "correct": {"url": f"/leads/{lead.id}/correct"} if post.may(Permission.FACT_VOID) and any(is_voidable(f) for f in found) else None,
         "act_url": next((u for d in duties if around and (u := act_url_of(d, {"id": lead.id}, around))), ""),

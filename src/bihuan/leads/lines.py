@@ -12,9 +12,9 @@ from django.utils.translation import gettext as _
 
 from bihuan.access.pages import new_act
 from bihuan.access.permissions import Role
+from bihuan.identity import masks
 from bihuan.identity.loops import SETTLE
 from bihuan.kernel import clock
-from bihuan.kernel.text import mask_document, mask_name, mask_phone
 from bihuan.leads import queries
 from bihuan.leads.models import Lead
 from bihuan.leads.words import PAGE_OF, SOURCES, WHAT, clock_time, day_words
@@ -22,22 +22,12 @@ from bihuan.leads.words import PAGE_OF, SOURCES, WHAT, clock_time, day_words
 _VILLAGE_LEVEL = 5
 
 
-def name_of(person: Any) -> tuple[str, str]:
-    """(masked name, "person") or (masked number, "phone_lead") of a person as opened; an unknown one is a dash."""
-    if person is None:
-        return "—", "person"
-    if person.name:
-        return mask_name(person.name), "person"
-    if person.docs:
-        return mask_document(person.docs[0]), "person"
-    return (mask_phone(person.phones[0]) if person.phones else "—"), "phone_lead"
-
-
 def place_of(duty: Mapping[str, Any], person: Any, post: Any) -> list[str] | str:
     """What the reader calls the place: door or group for the village, the units for those above."""
     if post.role == Role.VILLAGE_WORKER:
         address = person.addresses[0] if person and person.addresses else ""
-        return _door(address, duty["region_name"])
+        whole = masks.shown(post.role, masks.Field.ADDRESS, own=duty["owner"] == post.unit_id) is masks.Shown.WHOLE
+        return _door(address, duty["region_name"]) if whole else duty["region_name"] or ""
     if duty["region_level"] == _VILLAGE_LEVEL:
         return [duty["parent_name"] or "", duty["region_name"]]
     return [duty["region_name"]]
@@ -64,14 +54,19 @@ def lines(request: HttpRequest, duties: list[dict[str, Any]], now: datetime) -> 
     rows = []
     for no, duty in enumerate(duties):
         person, lead, contact = found.people.get(duty["subject"]), found.leads.get(no), found.contacts.get(no)
-        name, kind = name_of(person)
+        name, kind = masks.line_of(person, post.role)
         mine = duty["owner"] == post.unit_id and duty.get("closed_at") is None
         held = contact.held if contact and contact.held and contact.held[:2] != (post.unit_id, post.officer_id) else None
         is_verify = queries.is_verify(duty["kind"])
         act_url = act_url_of(duty, lead, found)
         tel = (
             person.phones[0]
-            if person and person.phones and mine and is_verify and held is None and post.role == Role.VILLAGE_WORKER
+            if person
+            and person.phones
+            and is_verify
+            and held is None
+            and post.role == Role.VILLAGE_WORKER
+            and masks.shown(post.role, masks.Field.PHONE, own=mine) is masks.Shown.WHOLE
             else ""
         )
         rows.append(
@@ -124,7 +119,7 @@ def act_url_of(duty: Mapping[str, Any], lead: Mapping[str, Any] | None, found: q
 
 def head_of(request: HttpRequest, lead: Lead, duty: Mapping[str, Any], person: Any) -> dict[str, Any]:
     """What every form about a lead shows above its fields."""
-    name, _kind = name_of(person)
+    name, _kind = masks.line_of(person, request.post.role)
     return {
         "lead": {
             "name": name,

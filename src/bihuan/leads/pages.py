@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from bihuan.leads import call_pages, correct_pages, lead_pages, people_pages, step_pages, work_pages
+from bihuan.leads import call_pages, correct_pages, find_pages, lead_pages, people_pages, step_pages, work_pages
 
 urlpatterns = [
     path("duties", work_pages.my_work, name="work"),
@@ -16,6 +16,7 @@ urlpatterns = [
     path("leads/<uuid:lead>/unmask", lead_pages.unmask),
     path("leads/<uuid:lead>/correct", correct_pages.correct),
     *(path(f"leads/<uuid:lead>/{name}", step_pages.step, {"name": name}) for name in step_pages.STEPS),
-    path("people", people_pages.find, name="people"),
+    path("people", find_pages.find, name="people"),
+    path("people/elsewhere", find_pages.elsewhere),
     path("people/same/<uuid:a>/<uuid:b>", people_pages.same),
 ]

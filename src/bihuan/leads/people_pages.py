@@ -1,11 +1,10 @@
-"""Who is one person; finding a person."""
+"""Who is one person: the page that settles a pair."""
 
 # ruff: noqa: E501  a statement or a sentence reads better unbroken
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from datetime import datetime
+from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
@@ -13,18 +12,17 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_http_methods, require_safe
+from django.views.decorators.http import require_http_methods
 
 from bihuan.access.middleware import allow, reading
 from bihuan.access.pages import act_of, error_of, new_act, once
 from bihuan.access.permissions import Permission
 from bihuan.identity import actions as identity
+from bihuan.identity import masks
 from bihuan.identity import queries as people
 from bihuan.kernel import clock, ids
 from bihuan.kernel.refused import Refused
-from bihuan.kernel.text import mask_document, mask_name, mask_phone
 from bihuan.leads import queries
-from bihuan.leads.lines import name_of
 from bihuan.leads.saving import again, home
 from bihuan.leads.words import KINDS, SOURCES
 
@@ -72,13 +70,18 @@ def _same_page(request: HttpRequest, a: UUID, b: UUID, made: str, errors: list[d
     if people.seen([a, b]) != {a, b}:
         raise Refused("person_not_found", "找不到此人，或不在您的范围内。", "There is no such person, or not in your scope.")
     doubt, event = _doubt(a, b)
+    role = request.post.role
+
+    def mask(field: masks.Field) -> Callable[[str], str]:
+        return lambda text: masks.show(text, role, field)
+
     own = {subject: _alone(subject, event) for subject in (a, b)}
     left, right = own[a], own[b]
     fields = [
-        _compared(_("姓名"), left["names"], right["names"], mask_name),
-        _compared(_("证件号码"), left["docs"], right["docs"], mask_document),
-        _compared(_("电话"), left["phones"], right["phones"], mask_phone),
-        _compared(_("住址"), left["addresses"], right["addresses"], lambda t: t[:6] + "…"),
+        _compared(_("姓名"), left["names"], right["names"], mask(masks.Field.NAME)),
+        _compared(_("证件号码"), left["docs"], right["docs"], mask(masks.Field.DOCUMENT)),
+        _compared(_("电话"), left["phones"], right["phones"], mask(masks.Field.PHONE)),
+        _compared(_("住址"), left["addresses"], right["addresses"], mask(masks.Field.ADDRESS)),
         _compared(_("出生年份"), left["years"], right["years"], str),
         _compared(_("性别"), left["sexes"], right["sexes"], _sex),
     ]
@@ -93,8 +96,8 @@ def _same_page(request: HttpRequest, a: UUID, b: UUID, made: str, errors: list[d
             "reasons": [_("%(what)s一样") % {"what": f["label"]} for f in fields if f["agrees"]],
             "against": [_("%(what)s不一样") % {"what": f["label"]} for f in fields if f["agrees"] is False],
         },
-        "left": _side(a, left, event),
-        "right": _side(b, right, event),
+        "left": _side(a, left, event, role),
+        "right": _side(b, right, event, role),
         "due_at": doubt["due_at"] if doubt else None,
         "paused": queries.is_paused(doubt, clock.now()) if doubt and doubt["pack"] else False,
         "left_over": len(people.doubts()),
@@ -121,7 +124,7 @@ def _compared(label: str, left: tuple, right: tuple, mask: Callable[[Any], str])
     }
 
 
-def _side(subject: UUID, said: dict[str, Any], event: int) -> dict[str, Any]:
+def _side(subject: UUID, said: dict[str, Any], event: int, role: str) -> dict[str, Any]:
     reported = queries.rows(
         "SELECT r.source, count(*) AS n FROM fact f JOIN lead_reported r ON r.fact = f.id WHERE f.subject = %s AND f.event = %s GROUP BY 1 ORDER BY 1",
         [subject, event],
@@ -131,44 +134,11 @@ def _side(subject: UUID, said: dict[str, Any], event: int) -> dict[str, Any]:
         [subject],
     )
     lead = queries.rows("SELECT id FROM lead WHERE subject = %s AND event = %s AND merged_into IS NULL LIMIT 1", [subject, event])
-    title = mask_name(said["names"][0]) if said["names"] else mask_phone(said["phones"][0]) if said["phones"] else "—"
+    field, text = (masks.Field.NAME, said["names"]) if said["names"] else (masks.Field.PHONE, said["phones"] or ("",))
+    title = masks.show(text[0], role, field) or "—"
     return {
         "title": title,
         "url": f"/leads/{lead[0]['id']}" if lead else "",
         "lists": _("、").join(f"{SOURCES.get(r['source'], r['source'])} {r['n']}" for r in reported) or "—",
         "duties": _("、").join(f"{KINDS.get(d['kind'], d['kind'])}（{d['name']}）" for d in duties) or "—",
-    }
-
-
-@require_safe
-def find(request: HttpRequest) -> HttpResponse:
-    """People of the post's range by name or whole phone number; masked."""
-    post = allow(request, Permission.LEAD_READ)
-    q = request.GET.get("q", "").strip()[:50]
-    rows, now = None, clock.now()
-    if q:
-        found = queries.people_found(q)
-        opened: dict[UUID, Any] = {}
-        for event in sorted({f["event"] for f in found}):
-            opened |= people.opened_persons([f["subject"] for f in found if f["event"] == event], event=event)
-        rows = [_person_row(f, opened.get(f["subject"]), now) for f in found]
-    return render(
-        request,
-        "leads/people.html",
-        {"section": "persons", "q": q, "rows": rows, "page": {"shown": len(rows or []), "total": None}, "post": post},
-    )
-
-
-def _person_row(found: Mapping[str, Any], person: Any, now: datetime) -> dict[str, Any]:
-    name, kind = name_of(person)
-    return {
-        "name": name,
-        "number_only": kind == "phone_lead",
-        "phone": mask_phone(person.phones[0]) if person and person.phones else "—",
-        "place": [found["parent_name"] or "", found["region_name"] or ""],
-        "owner": found["owner_name"] or "",
-        "what": KINDS.get(found["kind"], "") if found["kind"] else "",
-        "due_at": found["due_at"],
-        "paused": queries.is_paused(found, now) if found["kind"] else False,
-        "url": f"/leads/{found['lead']}",
     }

@@ -15,14 +15,13 @@ from uuid import UUID
 
 from django.db import connection
 
-from bihuan.identity import keys
+from bihuan.identity import keys, search
 from bihuan.identity import queries as people
 from bihuan.identity.facts import pair_of
 from bihuan.identity.loops import SETTLE
 from bihuan.identity.match import opened
 from bihuan.kernel import clock
 from bihuan.kernel.refused import Refused
-from bihuan.kernel.text import digits, name_key
 from bihuan.leads.loops import VERIFY
 from bihuan.leads.models import Lead
 from bihuan.policy import pack as packs
@@ -73,21 +72,10 @@ class Filter:
             where.append("l.scope >= %(lo)s AND l.scope < %(hi)s")
             given |= {"lo": self.within[0], "hi": self.within[1]}
         if self.q:
-            found, more = search_sql(self.q)
+            found, more = search.found_sql(search.sought(self.q))
             where.append(_PEOPLE.format(where=f"JOIN ({found}) s ON s.subject = x.subject"))
             given |= more
         return " AND ".join(where), given
-
-
-def search_sql(q: str) -> tuple[str, dict[str, Any]]:
-    """Aliases whose name holds `q`, or whose phone it is. A phone is found whole only: its index is blind."""
-    number = digits(q)
-    phone = keys.installation().index("phone", number) if len(number) >= 7 and number == q.strip() else b""
-    found = (
-        "SELECT subject FROM person WHERE name_key LIKE %(name)s ESCAPE '!' UNION SELECT subject FROM holding WHERE phone_idx = %(phone)s"
-    )
-    escaped = name_key(q).replace("!", "!!").replace("%", "!%").replace("_", "!_")
-    return found, {"name": f"%{escaped}%", "phone": phone}
 
 
 _DUTY = """
@@ -416,18 +404,30 @@ def units_below(unit: int) -> list[dict[str, Any]]:
 
 
 def people_found(q: str) -> list[dict[str, Any]]:
-    """Leads in sight whose person's name holds `q`, or whose phone it is; at most a page."""
-    found, given = search_sql(q)
+    """Leads in sight whose person `q` means (`identity.search`), by the sound of the name; at most a page and one more.
+
+    Names that begin with `q` come before names that have it elsewhere: these are looked for only where none begins so.
+    """
+    what = search.sought(q)
+    return _people(what, anywhere=False) or ([] if what.whole or what.nothing else _people(what, anywhere=True))
+
+
+def _people(what: search.Sought, *, anywhere: bool) -> list[dict[str, Any]]:
+    found, given = search.found_sql(what, anywhere=anywhere)
     return rows(
         f"""
-        SELECT DISTINCT ON (c.root, le.key) le.id AS lead, le.key, le.event, le.subject, c.root, l.kind, l.due_at, l.pack, o.name AS owner_name,
-               r.name AS region_name, p.name AS parent_name, l.id
-        FROM ({found}) s JOIN cluster x ON x.subject = s.subject JOIN cluster c ON c.root = x.root
-        JOIN lead le ON le.subject = c.subject AND le.merged_into IS NULL
-        LEFT JOIN cluster m ON m.root = c.root
-        LEFT JOIN loop l ON l.subject = m.subject AND l.key = le.key AND l.event = le.event AND l.closed_at IS NULL
-        LEFT JOIN unit o ON o.id = l.owner LEFT JOIN region r ON r.id = l.region LEFT JOIN region p ON p.id = r.parent_id
-        ORDER BY c.root, le.key, l.due_at LIMIT {PAGE_ROWS}
+        SELECT * FROM (
+          SELECT DISTINCT ON (c.root, le.key) le.id AS lead, le.key, le.event, le.subject, c.root, l.kind, l.due_at, l.pack, o.name AS owner_name,
+                 l.owner, r.name AS region_name, r.level AS region_level, p.name AS parent_name, l.id,
+                 (SELECT n.pinyin FROM person n WHERE n.subject = c.root) AS sound
+          FROM (SELECT subject FROM ({found}) every LIMIT {search.FOUND_MAX}) s
+          JOIN cluster x ON x.subject = s.subject JOIN cluster c ON c.root = x.root
+          JOIN lead le ON le.subject = c.subject AND le.merged_into IS NULL
+          LEFT JOIN cluster m ON m.root = c.root
+          LEFT JOIN loop l ON l.subject = m.subject AND l.key = le.key AND l.event = le.event AND l.closed_at IS NULL
+          LEFT JOIN unit o ON o.id = l.owner LEFT JOIN region r ON r.id = l.region LEFT JOIN region p ON p.id = r.parent_id
+          ORDER BY c.root, le.key, l.due_at) every
+        ORDER BY sound NULLS LAST, root, key LIMIT {PAGE_ROWS + 1}
         """,
         given,
     )

@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import Any
 
 from django.utils import dateformat
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as _lazy
 from django.utils.translation import pgettext_lazy
 
-from bihuan.access.permissions import Role
 from bihuan.identity.loops import SETTLE
 from bihuan.kernel import clock
 from bihuan.leads.facts import Result
 from bihuan.leads.loops import REFER, RESULT, SAMPLE, VERIFY
-
-# Roles that may read 初筛阳性 beside a name: the county's and the city's desks.
-_MEDICAL = (Role.CITY_DESK, Role.COUNTY_DESK)
 
 KINDS = {
     VERIFY.name: _lazy("核查"),
@@ -93,7 +88,3 @@ def clock_time(moment: datetime) -> str:
 
 def day_words(day: date) -> str:
     return dateformat.format(day, _("n月j日"))
-
-
-def is_medical(post: Any) -> bool:
-    return post.role in _MEDICAL

@@ -128,6 +128,10 @@ STORAGES = {
     },
 }
 
+# Searches for people outside the own range that a post may make within an hour; then it waits, and an alarm is kept.
+# Own choice: a call desk meets a few such people an hour, a list of ID numbers is hundreds.
+SEARCHES_PER_HOUR = int(os.environ.get("BIHUAN_SEARCHES_PER_HOUR") or 30)
+
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_AGE = limits.of("BIHUAN_SESSION_HOURS") * 3600
