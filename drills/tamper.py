@@ -32,7 +32,7 @@ OPTIONS = {
 _FILL = """
 WITH made AS (
   SELECT %(first)s::uuid AS act, i, md5(%(minute)s || '/' || i)::uuid AS subject FROM generate_series(1, %(n)s) AS i),
-s AS (INSERT INTO subject (id, kind) SELECT subject, 'person' FROM made ON CONFLICT DO NOTHING)
+s AS (INSERT INTO subject (id, kind) SELECT subject, 'premises' FROM made ON CONFLICT DO NOTHING)
 SELECT subject FROM made ORDER BY i
 """
 
@@ -47,8 +47,8 @@ class Entry:
     xid: int
 
 
-def fill(minutes: int, records: int) -> None:
-    """Calls of the duty desk about made-up persons: some records a minute, sealed. And one list that came in."""
+def fill(minutes: int, records: int, files: int = 1) -> None:
+    """Calls of the duty desk about made-up premises: some records a minute, sealed. And one list that came in."""
     import polars as pl
     from django.db import connection, transaction
 
@@ -71,7 +71,8 @@ def fill(minutes: int, records: int) -> None:
 
     post = access.post_of("console")
     made_up = "姓名,手机号码\n王一,13900000001\n".encode()
-    store(by=post, event=event(), kind="leads", source="data", name="a.csv", data=made_up, act=ids.new_id())
+    for _ in range(files):
+        store(by=post, event=event(), kind="leads", source="data", name="a.csv", data=made_up, act=ids.new_id())
     for minute in range(minutes):
         act = ids.new_id()
         with transaction.atomic(), connection.cursor() as cursor:

@@ -160,6 +160,17 @@ def own_file() -> Path:
     return Path(settings.HOME) / "seals" / f"{database_name()}.heads"
 
 
+def epochs_used() -> int:
+    """The highest epoch that the installation's own file, or a place where heads are kept, has seen."""
+    paths = [own_file()]
+    for named in settings.KEEP:
+        try:
+            paths.append(place(named))
+        except Refused:
+            pass  # not mounted: `keep` says so
+    return max((at[0] for path in paths if path.exists() for at in read(path).lines), default=0)
+
+
 def place(named: str) -> Path:
     """The file that a place elsewhere means: a file, or a folder that gets one file for each database.
 
@@ -293,18 +304,14 @@ def _differs(kept: Kept, restored: bool) -> dict[int, int]:
     last = kept.last
     if last is None:
         return {}
-    there = {(s.epoch, s.no): bytes(s.chain) for s in Seal.objects.defer("leaves").filter(epoch=last.epoch, no__gte=last.no - 1)}
-    if there.get(last.at) == last.chain:
+    there = Seal.objects.filter(epoch=last.epoch, no=last.no).values_list("chain", flat=True).first()
+    if there is not None and bytes(there) == last.chain:
         return {}
     chains = {(e, n): bytes(c) for e, n, c in Seal.objects.filter(epoch__lte=last.epoch).values_list("epoch", "no", "chain")}
-    first = next(at for at, line in sorted(kept.lines.items()) if not kept.is_lost(at) and chains.get(at) != line.chain)
+    wrong = [at for at, line in sorted(kept.lines.items()) if not kept.is_lost(at) and chains.get(at) != line.chain]
+    first = wrong[0]
     if first in chains:
-        raise Refused(
-            "heads_rewritten",
-            f"第{first[0]}期第{first[1]}号封存与留存的校验值不同：链被重写。请立即报告审计员。",
-            f"Seal {first[0]}/{first[1]} is not the one that was kept: the chain was rewritten. Tell the auditor now.",
-            f"{first[0]}/{first[1]}",
-        )
+        raise _rewritten(first)
     if not restored:
         raise Refused(
             "heads_lost",
@@ -314,7 +321,24 @@ def _differs(kept: Kept, restored: bool) -> dict[int, int]:
             " backup was restored (if so, say --restored).",
             f"{first[0]}/{first[1]}",
         )
-    return {first[0]: first[1] - 1}
+    return _lost(wrong)
+
+
+def _rewritten(at: At) -> Refused:
+    return Refused(
+        "heads_rewritten",
+        f"第{at[0]}期第{at[1]}号封存与留存的校验值不同：链被重写。请立即报告审计员。",
+        f"Seal {at[0]}/{at[1]} is not the one that was kept: the chain was rewritten. Tell the auditor now.",
+        f"{at[0]}/{at[1]}",
+    )
+
+
+def _lost(missing: list[At]) -> dict[int, int]:
+    """Epoch -> the last number before what is missing of it. `missing` in order."""
+    found: dict[int, int] = {}
+    for epoch, no in missing:
+        found.setdefault(epoch, no - 1)
+    return found
 
 
 def _lines_after(at: At, name: str) -> Iterator[Line]:
@@ -349,12 +373,7 @@ def receive(came: Kept, path: Path, *, restored: bool = False, new_key: bool = F
         )
     for at in sorted(kept.lines.keys() & came.lines.keys()):
         if kept.lines[at].chain != came.lines[at].chain:
-            raise Refused(
-                "heads_rewritten",
-                f"第{at[0]}期第{at[1]}号封存与留存的校验值不同：链被重写。请立即报告审计员。",
-                f"Seal {at[0]}/{at[1]} is not the one that was kept: the chain was rewritten. Tell the auditor now.",
-                f"{at[0]}/{at[1]}",
-            )
+            raise _rewritten(at)
     _refuse_broken(came)
     missing = sorted(at for at in kept.lines.keys() - came.lines.keys() if not kept.is_lost(at))
     if missing and not (restored and max(came.lines, default=(0, 0)) > missing[-1]):
@@ -366,9 +385,7 @@ def receive(came: Kept, path: Path, *, restored: bool = False, new_key: bool = F
             " (if so, say --restored).",
             f"{missing[0][0]}/{missing[0][1]}",
         )
-    lost: dict[int, int] = {}
-    for epoch, no in missing:
-        lost[epoch] = min(no - 1, lost.get(epoch, no - 1))
+    lost = _lost(missing)
     new = [came.lines[at] for at in sorted(came.lines.keys() - kept.lines.keys())]
     texts = [] if (kept.name, kept.key) == (came.name, came.key) else [f"{FORMAT} {came.name} {came.key.hex()}\n"]
     texts += [f"restored {epoch} {no} {clock.real_now().isoformat(timespec='seconds')}\n" for epoch, no in lost.items()]
@@ -383,7 +400,8 @@ def _refuse_broken(came: Kept) -> None:
     """Each link is computed anew from the one before it, from the very first."""
     before, at = seals.START, (1, 0)
     for line in (came.lines[key] for key in sorted(came.lines) if not came.is_lost(key)):
-        if line.at not in ((at[0], at[1] + 1), (at[0] + 1, 1)) or not line.follows(before):
+        next_one = line.at == (at[0], at[1] + 1) or (line.epoch > at[0] and line.no == 1)
+        if not next_one or not line.follows(before):
             raise Refused(
                 "heads_broken",
                 f"第{line.epoch}期第{line.no}号封存接不上前一号。",

@@ -106,11 +106,16 @@ def chain_of(before: bytes, root: bytes, *, epoch: int, no: int, upto: int, n_fa
 # the old one had not sealed; from then on only facts heard after it belong to the new epoch.
 
 
+def _ended(epoch: int, began: dict[int, datetime]) -> datetime | None:
+    """When the next epoch began; None in the last one. Numbers of epochs grow, with gaps where a restore was undone by another."""
+    return min(((e, at) for e, at in began.items() if e > epoch), default=(0, None))[1]
+
+
 def _range(before: _Sealed | None, epoch: int, upto: int, began: dict[int, datetime]) -> tuple[str, dict]:
     """SQL condition of the facts of the seal after `before` in `epoch`. `began`: epoch > 1 -> sealed_at of its first seal."""
     parameters = {
         "lo": before.upto if before else 0, "hi": upto, "from_at": began.get(before.epoch if before else 1),
-        "to_at": began.get(epoch + 1), "at": began.get(epoch),
+        "to_at": _ended(epoch, began), "at": began.get(epoch),
     }  # fmt: skip
     conditions = [f"{_XID} >= %(lo)s"]
     if before is not None and before.epoch < epoch:
@@ -118,7 +123,7 @@ def _range(before: _Sealed | None, epoch: int, upto: int, began: dict[int, datet
             conditions.append("received_at <= %(at)s")
     else:
         conditions.append(f"{_XID} < %(hi)s")
-        if epoch + 1 in began:
+        if parameters["to_at"] is not None:
             conditions.append("received_at <= %(to_at)s")
     if parameters["from_at"] is not None:
         conditions.append("received_at > %(from_at)s")
@@ -155,7 +160,7 @@ def _fields(row: bytes) -> list[bytes]:
     return found
 
 
-def seal_minute(now: datetime | None = None, *, restored: bool = False) -> Seal | None:
+def seal_minute(now: datetime | None = None, *, restored: bool = False, epochs_used: int = 0) -> Seal | None:
     """Seal what can be sealed by now; None when there is nothing new, or another sealer is at work. Worker's role.
 
     `now`: product time. A fact that was heard a moment later than `now` but is sealed moves the seal's time after it, so
@@ -172,8 +177,8 @@ def seal_minute(now: datetime | None = None, *, restored: bool = False) -> Seal 
             "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint, pg_snapshot_xmax(pg_current_snapshot())::text::bigint"
         )
         upto, next_xid = cursor.fetchone()
-        restored = last is not None and (restored or next_xid < last.upto)
-        epoch = 1 if last is None else last.epoch + 1 if restored else last.epoch
+        announced, restored = restored, last is not None and (restored or next_xid < last.upto)
+        epoch = 1 if last is None else max(last.epoch, epochs_used) + 1 if restored else last.epoch
         if restored:
             upto = 0
         elif last is not None and upto <= last.upto:
@@ -189,8 +194,12 @@ def seal_minute(now: datetime | None = None, *, restored: bool = False) -> Seal 
         if not leaves and not restored:
             return None
         heard = _EPOCH_OF_COPY + timedelta(microseconds=micros)
-        # A new epoch begins when its last old fact was heard, not now: facts of the new one may have come already.
-        sealed_at = max([heard, last.sealed_at] if restored else [heard, now, *([last.sealed_at] if last else [])])
+        times = [heard, *([last.sealed_at] if last else [])]
+        if announced:  # nobody works yet: just before whatever comes now, so that no earlier cut-off gets other facts
+            times.append(now - timedelta(microseconds=1))
+        elif not restored:  # an unannounced epoch begins when its last old fact was heard: new ones may have come already
+            times.append(now)
+        sealed_at = max(times)
         no = 1 if last is None or restored else last.no + 1
         root = root_of(leaves)
         chain = chain_of(last.chain if last else START, root, epoch=epoch, no=no, upto=upto, n_facts=len(leaves), sealed_at=sealed_at)
@@ -201,13 +210,14 @@ def seal_minute(now: datetime | None = None, *, restored: bool = False) -> Seal 
     return Seal(epoch=epoch, no=no, upto=upto, n_facts=len(leaves), leaves=b"".join(leaves), root=root, chain=chain, sealed_at=sealed_at)
 
 
-def new_epoch() -> Seal | None:
+def new_epoch(epochs_used: int = 0) -> Seal | None:
     """After a restore: a first seal of a new epoch, which closes what the backup had and nobody had sealed. Worker's role.
 
     So the numbers that the lost tail had are never given again, and who keeps the heads sees where history goes on.
-    None when nothing was ever sealed, or another sealer is at work.
+    `epochs_used`: the highest number that somebody outside has kept, where an earlier restore is restored over. None
+    when nothing was ever sealed, or another sealer is at work.
     """
-    return seal_minute(restored=True)
+    return seal_minute(restored=True, epochs_used=epochs_used)
 
 
 def _last(cursor) -> _Sealed | None:
@@ -236,11 +246,14 @@ def cutoff(at: datetime) -> Seal | None:
 def sealed_by(seal: Seal, fact: str = "f") -> tuple[str, list]:
     """SQL condition and parameters: the fact `fact` was closed by `seal` or an earlier one."""
     xid = f"(({fact}.xid::text)::bigint)"
-    if seal.epoch == 1:
-        return f"{xid} < %s", [seal.upto]
     with connection.cursor() as cursor:
-        began = _began(cursor)[seal.epoch]
-    return f"({fact}.received_at <= %s OR {xid} < %s)", [began, seal.upto]
+        began = _began(cursor)
+    condition, values = (
+        (f"{xid} < %s", [seal.upto]) if seal.epoch == 1 else (f"({fact}.received_at <= %s OR {xid} < %s)", [began[seal.epoch], seal.upto])
+    )  # noqa: E501
+    if (ended := _ended(seal.epoch, began)) is not None:  # facts of a later epoch may have smaller numbers
+        condition, values = f"({condition} AND {fact}.received_at <= %s)", [*values, ended]
+    return condition, values
 
 
 # --- verification ---------------------------------------------------------------------------------------------------
@@ -298,7 +311,7 @@ def _check_seal(seal: _Sealed, before: _Sealed | None, witnessed: Mapping[tuple[
     follows = (
         (before is None and (seal.epoch, seal.no) == (1, 1))
         or (before is not None and seal.epoch == before.epoch and seal.no == before.no + 1 and seal.upto >= before.upto)
-        or (before is not None and seal.epoch == before.epoch + 1 and seal.no == 1)
+        or (before is not None and seal.epoch > before.epoch and seal.no == 1)
     )
     if not follows:
         gaps.append(

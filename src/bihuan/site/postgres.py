@@ -64,7 +64,7 @@ def program(name: str, major: str = MAJOR) -> Path:
     return Path(spec.origin).parent / folder / "bin" / name
 
 
-def _system_user() -> str | None:
+def system_user() -> str | None:
     """None, or as root the user to run as; made when missing, with a word about it."""
     if os.geteuid() != 0:
         return None
@@ -92,17 +92,17 @@ def run_program(name: str, *arguments: str, major: str = MAJOR, cwd: Path = Path
         done = subprocess.run(
             [str(program(name, major)), *arguments],
             stdin=subprocess.DEVNULL, stdout=output, stderr=output, text=True, env=environment, cwd=cwd,
-            user=_system_user(), group=_system_user(),
+            user=system_user(), group=system_user(),
         )  # fmt: skip
         output.seek(0)
         done.stdout = output.read()
     return done
 
 
-def _let_in(data: Path) -> None:
+def let_in(data: Path) -> None:
     """The folder above the data exists; as root the system user may pass (not read) it and those of the programs."""
     data.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if _system_user():
+    if system_user():
         programs = program("initdb").parent
         for folder in {data.parent, *data.parent.parents, programs, *programs.parents}:
             mode = folder.stat().st_mode
@@ -127,8 +127,8 @@ def _make(data: Path, throw_away: bool) -> None:
 
 def initdb(data: Path, throw_away: bool = False, *flags: str) -> Path:
     """A new cluster beside `data`, to be renamed to it when it is whole."""
-    _let_in(data)
-    making, user = data.with_name(f".{data.name}-making"), _system_user()
+    let_in(data)
+    making, user = data.with_name(f".{data.name}-making"), system_user()
     shutil.rmtree(making, ignore_errors=True)
     making.mkdir(mode=0o700)
     if user:
@@ -191,7 +191,7 @@ def _forget_the_dead(data: Path) -> None:
 
 def _make_socket_folder(data: Path) -> None:
     """Whoever can write there could pretend to be the database: so it is ours and closed, or nothing starts."""
-    folder, user = socket_folder(data), _system_user()
+    folder, user = socket_folder(data), system_user()
     if folder == data:
         return
     try:
@@ -210,7 +210,7 @@ def start(throw_away: bool = False) -> bool:
     """
     data = data_folder()
     with _locked(data, "starting"):
-        _let_in(data)
+        let_in(data)
         _make(data, throw_away)
         until = time.monotonic() + START_SECONDS_MAX
         while alive(data) and time.monotonic() < until:

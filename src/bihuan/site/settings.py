@@ -5,6 +5,7 @@ DATABASE_URL    an ordinary PostgreSQL 18 server                  the embedded o
 BIHUAN_ROLE     owner | app | work: whom the database sees        app
 BIHUAN_SECRET   signs sessions                                    a file made at the first start
 BIHUAN_MASTER_KEY  file of the master key of personal data        keys/master.key in BIHUAN_HOME
+BIHUAN_BACKUP, BIHUAN_BACKUP_DAYS   folder of backups, days kept   none, 30
 BIHUAN_KEEP     where heads of the chain are kept too (files or   none
                 folders elsewhere, separated by colons)
 BIHUAN_HOSTS    host names that the pages answer to               localhost, 127.0.0.1

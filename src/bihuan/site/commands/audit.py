@@ -53,19 +53,20 @@ def register(cli: click.Group) -> None:
         key = heads.public_key()
         return {"ok": True, "head": _plain(found), "file": heads.own_file(), "key": key.hex(), "fingerprint": heads.fingerprint(key)}
 
-    @command(audit, "seal", role="work")
-    def seal(run: Run) -> dict:
-        """立即封存一次 / seal now."""
-        from bihuan.ledger import heads, seals
-
-        made = seals.seal_minute()
-        heads.bring()
-        run.say(f"封存 {made.epoch}/{made.no}：{made.n_facts} 条 / sealed" if made else "没有新的 / nothing new")
-        return {"ok": True, "n_facts": made.n_facts if made else 0, "head": _plain(seals.head())}
-
     restored_option = click.option(
         "--restored", is_flag=True, help="数据库刚从备份恢复，丢失的尾部我已知悉 / it was restored; I know what is lost"
     )
+
+    @command(audit, "seal", role="work")
+    @restored_option
+    def seal(run: Run, restored: bool) -> dict:
+        """立即封存一次 / seal now; after a restore with other tools say --restored: a new epoch begins."""
+        from bihuan.ledger import heads, seals
+
+        made = seals.new_epoch(heads.epochs_used()) if restored else seals.seal_minute()
+        heads.bring(restored=restored)
+        run.say(f"封存 {made.epoch}/{made.no}：{made.n_facts} 条 / sealed" if made else "没有新的 / nothing new")
+        return {"ok": True, "n_facts": made.n_facts if made else 0, "head": _plain(seals.head())}
 
     @command(audit, "keep", role="work")
     @click.option(
