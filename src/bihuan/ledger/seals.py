@@ -210,14 +210,14 @@ def seal_minute(now: datetime | None = None, *, restored: bool = False, epochs_u
     return Seal(epoch=epoch, no=no, upto=upto, n_facts=len(leaves), leaves=b"".join(leaves), root=root, chain=chain, sealed_at=sealed_at)
 
 
-def new_epoch(epochs_used: int = 0) -> Seal | None:
+def new_epoch(epochs_used: int = 0, now: datetime | None = None) -> Seal | None:
     """After a restore: a first seal of a new epoch, which closes what the backup had and nobody had sealed. Worker's role.
 
     So the numbers that the lost tail had are never given again, and who keeps the heads sees where history goes on.
     `epochs_used`: the highest number that somebody outside has kept, where an earlier restore is restored over. None
     when nothing was ever sealed, or another sealer is at work.
     """
-    return seal_minute(restored=True, epochs_used=epochs_used)
+    return seal_minute(now, restored=True, epochs_used=epochs_used)
 
 
 def _last(cursor) -> _Sealed | None:
