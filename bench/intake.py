@@ -5,8 +5,8 @@ keeps every refused row with all its reasons and cells, marks what each row says
 and what the database knows already, and stages the rest by COPY. Then the same rows come again in another order and
 must change nothing.
 
-Who the persons are (aliases, sealed identities, links) and what becomes of them (leads, duties, accounts) costs far
-more than all that and is measured beside it on a part of the rows.
+Who the persons are (linked, encrypted, indexed) is measured on a part of the rows against the framework's way
+(`persons.py`); what becomes of them (leads, duties, accounts) is measured beside it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import numpy as np
 import polars as pl
 import psycopg
 
-from bench import lists
+from bench import lists, persons
 from bench.harness import Report, Sizes, quiet
 from bench.server import superuser
 
@@ -62,8 +62,8 @@ def run(report: Report, sizes: Sizes) -> None:
                 report.say(f"round {no + 1}")
                 _round(report, work, server, (file, again), made, copy_first=no % 2 == 0)
         server.execute("DROP TABLE bench_bare, bench_staged, bench_refused, bench_known")
-        report.say(f"identity and leads of {min(PART, sizes.rows):,} rows")
-        _identity(report, min(PART, sizes.rows))
+        report.say(f"persons and leads of {min(PART, sizes.rows):,} rows")
+        _persons(report, server, min(PART, sizes.rows), sizes.rounds)
         _leads(report, min(PART, sizes.rows))
 
 
@@ -184,28 +184,19 @@ def _checked_part(rows: int, seed: int) -> tuple[bytes, pl.DataFrame]:
     return data, check(tables, map_columns(tables[0]), "data", clock.now(), resolver_of(demo.event())).accepted
 
 
-def _identity(report: Report, rows: int) -> None:
-    """Aliases, sealed identities and links, in batches of a transaction each; then the same rows, of whom all is known."""
-    from django.db import transaction
-
-    from bihuan.access import queries as access
-    from bihuan.access import scope
-    from bihuan.identity.match import match
-    from bihuan.intake.actions import BATCH_ROWS
-    from bihuan.kernel import clock, ids
-    from bihuan.policy import pack
-    from bihuan.site import demo, setup
+def _persons(report: Report, server, rows: int, rounds: int) -> None:
+    """Linked, encrypted, indexed: ours and the framework's way in turn; then the same persons once more, of whom all is known."""
+    from bihuan.site import setup
 
     _, frame = _checked_part(rows, seed=3)
-    adult_years = pack.load("covid19/cn_9", "2022-06-28").adult_years
+    whole = persons.mixed(frame)
     with setup.acting("app"):
-        post = access.post_of(demo.CONSOLE)
-        for name in ("identity and links, rows a second", "the same persons again, rows a second"):
-            started = time.perf_counter()
-            for part in frame.iter_slices(BATCH_ROWS):
-                with scope.acting(scope.of(post)), transaction.atomic():
-                    match(part, event=demo.event(), by=post, act=ids.new_id(), adult_years=adult_years, on=clock.today())
-            report.notes[name] = round(frame.height / (time.perf_counter() - started))
+        persons.compare(Report("warm"), server, persons.mixed(frame.head(400)), ours_first=True)
+        for no in range(rounds):
+            persons.compare(report, server, whole, ours_first=no % 2 == 1)  # the last ours, where rounds are even or one
+        with report.timed("the same persons again s"):
+            persons.ours(whole)
+        report.add("the same persons again, rows a second", whole.height / report.samples["the same persons again s"][-1])
 
 
 def _leads(report: Report, rows: int) -> None:

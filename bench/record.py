@@ -176,7 +176,9 @@ def _record(post, subject: UUID, now: datetime) -> None:
     from bihuan.loops.record import record
     from bihuan.site import demo
 
-    record(LEAD_VERIFIED, event=_event(demo), subject=subject, details=_details(now, post.unit_id), by=post, id=ids.new_id(), happened_at=now)  # noqa: E501
+    record(
+        LEAD_VERIFIED, event=_event(demo), subject=subject, details=_details(now, post.unit_id), by=post, id=ids.new_id(), happened_at=now
+    )  # noqa: E501
 
 
 _known: dict[str, int] = {}

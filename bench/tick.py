@@ -128,7 +128,15 @@ def _fill(server: psycopg.Connection, rows: int, rounds: int, begins: datetime) 
     ladder = tuple(VERIFY.ladder(pack))
     with transaction.atomic(), engine():
         write_ladders({(pack.key, VERIFY.name): ladder})
-    values = {"event": event, "kind": VERIFY.name, "pack": pack.key, "after": ladder[0].after, "from": begins, "due": DUE, "rounds": 2 * rounds}  # noqa: E501
+    values = {
+        "event": event,
+        "kind": VERIFY.name,
+        "pack": pack.key,
+        "after": ladder[0].after,
+        "from": begins,
+        "due": DUE,
+        "rounds": 2 * rounds,
+    }  # noqa: E501
     indexes = [line for (line,) in server.execute(_INDEXES).fetchall()]
     with server.transaction():
         for (line,) in server.execute(_DROP_INDEXES).fetchall():

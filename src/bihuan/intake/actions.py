@@ -29,7 +29,7 @@ from bihuan.loops.record import copy_frame
 from bihuan.regions import queries as regions
 
 # One transaction holds locks for at most about two seconds.
-BATCH_ROWS = 2_000
+BATCH_ROWS = 5_000
 # A living process beats with every batch; one that is silent this long is dead.
 SILENCE = timedelta(seconds=60)
 WARNINGS_KEPT = 500
