@@ -28,6 +28,7 @@ from bihuan.kernel import ids
 from bihuan.kernel.refused import Refused
 from bihuan.leads import actions
 from bihuan.leads.facts import Found, MedicalNeed
+from bihuan.site import actions as site
 from bihuan.site import roles, setup
 
 HEAD = "姓名,证件号码,手机号,来源地,到达时间,现住址\n"
@@ -150,7 +151,7 @@ def _people(place: Place) -> None:
     text = HEAD + "".join(_row(place, n) for n in range(PEOPLE)) + rejected
     stored = _done(
         intake.store(
-            by=county, event=1, kind="leads", source="community", name=f"{place.name}名单.csv", data=text.encode(), act=ids.new_id()
+            by=county, event=1, kind="leads", source="community", name=f"{place.name}八月表.csv", data=text.encode(), act=ids.new_id()
         )
     )
     file = intake.process(stored.file, by=county)
@@ -163,11 +164,16 @@ def _people(place: Place) -> None:
         ).fetchall()  # fmt: skip
     assert len(found) == PEOPLE, (place.name, len(found))
     place.secrets |= {str(value) for lead, subject, _ in found for value in (lead, subject)} | {
-        f"{place.name}名单",
+        f"{place.name}八月表",
         f"{place.address[-10:]}",
     }
     place.secrets |= {f"{place.phone}{n:06d}" for n in range(PEOPLE)}
     leads, loops = iter(found), place.things
+    for n in range(4):
+        _done(site.send_feedback(by=village, text=f"{place.name}的意见{n}", page="/duties", act=ids.new_id()))
+    with psycopg.connect(dsn()) as db:
+        loops["remark"] = [row[0] for row in db.execute("SELECT id FROM feedback WHERE unit = %s", (village.unit_id,)).fetchall()]
+    place.secrets.add(f"{place.name}的意见")
 
     def verified(outcome: Found, **more: Any) -> tuple[UUID, UUID]:
         lead, fact = next(leads)[0], ids.new_id()

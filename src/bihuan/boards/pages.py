@@ -29,6 +29,7 @@ from bihuan.policy.queries import only_open_event
 
 REFRESH_SECONDS = 30
 SOON = timedelta(hours=2)  # what a meeting looks ahead; a matter of display, no duty depends on it
+DENIED_SINCE = timedelta(hours=24)  # how far back refused requests are shown; a matter of display
 _UNIT_WORDS = {2: _lazy("县区"), 3: _lazy("乡镇"), 4: _lazy("村居")}
 _TITLES = {
     "held": _lazy("在管"),
@@ -230,7 +231,9 @@ def accounts(request: HttpRequest) -> HttpResponse:
     """Whether the accounts balance, as the worker last found it; names no person."""
     allow(request, Permission.LEDGER_AUDIT)
     last, head = Reckoning.objects.order_by("-id").first(), Seal.objects.order_by("-epoch", "-no").first()
-    context: dict[str, Any] = {"section": "accounts", "found": None, "head": None}
+    context: dict[str, Any] = {"section": "accounts", "found": None, "head": None, "denied": queries.denied(clock.now() - DENIED_SINCE)}
+    for row in context["denied"]:
+        row["post"] = _(str(Role(row["role"]).label))
     if head is not None:
         context["head"] = {"no": head.no, "at": head.sealed_at, "chain": bytes(head.chain).hex()}
     if last is not None:

@@ -180,3 +180,16 @@ def asked_of(unit: int, event: int) -> list[dict[str, Any]]:
         """,
         {"unit": unit, "event": event},
     )
+
+
+def denied(since: datetime, limit: int = 20) -> list[dict[str, Any]]:
+    """Posts that were refused most since a moment: who, how often, at how many addresses. The house keeps the table; it names no person of a list."""
+    return rows(
+        """
+        SELECT o.name AS officer, o.login, u.name AS unit, p.role, sum(d.n) FILTER (WHERE d.status = 403) AS n_may_not,
+               sum(d.n) FILTER (WHERE d.status = 404) AS n_not_theirs, count(DISTINCT d.address) AS n_addresses, max(d.last_at) AS last_at
+        FROM denied d JOIN post p ON p.id = d.post JOIN officer o ON o.id = p.officer JOIN unit u ON u.id = d.unit
+        WHERE d.last_at >= %(since)s GROUP BY o.name, o.login, u.name, p.role ORDER BY sum(d.n) DESC, max(d.last_at) DESC LIMIT %(limit)s
+        """,
+        {"since": since, "limit": limit},
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import Any
+from urllib.parse import urlencode
 
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
@@ -51,7 +52,7 @@ def desk(request: HttpRequest) -> dict[str, Any]:
         "nav": tabs(post),
         "sign_out_url": "/sign-out",
         "language_url": "/i18n/setlang/",
-        "feedback_url": "",
+        "feedback_url": f"/feedback?{urlencode({'from': request.path})}",
         "clock_url": "/healthz",
         "idle_seconds": limits.of("BIHUAN_IDLE_MINUTES") * 60 if post else None,
     }

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 
+from django.db import OperationalError
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from psycopg.errors import QueryCanceled
+
+from bihuan.site.actions import note_denied
+
+log = logging.getLogger("bihuan.denied")
 
 # Everything comes from this host; no script or style inside a page; nobody may frame us.
 POLICY = "; ".join(
@@ -33,4 +41,53 @@ class ContentSecurityPolicy:
         response.headers.setdefault("Content-Security-Policy", POLICY)
         response.headers.setdefault("Cache-Control", "no-store")
         response.headers.setdefault("Permissions-Policy", "camera=(self), geolocation=(self), microphone=()")
+        return response
+
+
+class PlainText:
+    """Refuses (400) what no text holds: a NUL in an address or a field. The database would refuse it too, later and less kindly."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        given = [request.path, *request.GET, *(v for _k, values in request.GET.lists() for v in values)]
+        if request.method == "POST":
+            given += [*request.POST, *(v for _k, values in request.POST.lists() for v in values)]
+            given += [file.name or "" for _k, files in request.FILES.lists() for file in files]
+        if any("\0" in text for text in given):
+            return render(request, "400.html", status=400)
+        return self.get_response(request)
+
+
+class Patience:
+    """A question that the database gave up on (statement_timeout of the web's connections) is answered by a sentence, not by a fault."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        if isinstance(exception, OperationalError) and isinstance(exception.__cause__, QueryCanceled):
+            return render(request, "too_slow.html", status=503)
+        return None
+
+
+class Noticed:
+    """A post that asks for what it may not see is counted: by address and hour, without ids. Stands outside of the reading transaction.
+
+    Also a line of the log for each, so that somebody who watches the logs needs no database: post, unit, address, status.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response = self.get_response(request)
+        post, match = getattr(request, "post", None), request.resolver_match
+        if response.status_code in (403, 404) and post is not None and match is not None:
+            log.warning("denied status=%d post=%d unit=%d address=/%s", response.status_code, post.id, post.unit_id, match.route)
+            note_denied(by=post, address=f"/{match.route}", status=response.status_code)
         return response

@@ -53,12 +53,14 @@ MIDDLEWARE = [
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
+    "bihuan.site.middleware.PlainText",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
-    *(["bihuan.access.middleware.ActingPost"] if "access" in FLOORS else []),
+    *(["bihuan.site.middleware.Noticed", "bihuan.access.middleware.ActingPost"] if "access" in FLOORS else []),
+    "bihuan.site.middleware.Patience",
 ]
 ROOT_URLCONF = "bihuan.site.urls"
 WSGI_APPLICATION = "bihuan.site.wsgi.application"
@@ -82,7 +84,13 @@ TEMPLATES = [
 limits.check()
 _address = address()
 _role = LOGIN[os.environ.get("BIHUAN_ROLE", "app")]
-# In the web process: a connection for each thread (a request holds one at a time) and some to spare.
+# In the web process: a connection for each thread (a request holds one at a time) and some to spare. A page's statement
+# that runs longer than anybody waits is given up, so that one heavy question does not hold up the others.
+STATEMENT_SECONDS_MAX = 20
+_is_web = os.environ.get("BIHUAN_POOL") == "1"
+_given = dict(_address.options)
+if _is_web:
+    _given["options"] = f"{_given.get('options', '')} -c statement_timeout={STATEMENT_SECONDS_MAX}s".strip()
 DATABASES = {
     "default": {
         "ENGINE": "django.db.backends.postgresql",
@@ -94,12 +102,8 @@ DATABASES = {
         "CONN_MAX_AGE": 0,  # the pool keeps connections; Django must give them back
         "CONN_HEALTH_CHECKS": True,  # after a restart of the database nobody is given a dead connection
         "OPTIONS": {
-            **dict(_address.options),
-            **(
-                {"pool": {"min_size": 1, "max_size": serve.threads() + 4, "timeout": 10, "reconnect_timeout": 5}}
-                if os.environ.get("BIHUAN_POOL") == "1"
-                else {}
-            ),
+            **_given,
+            **({"pool": {"min_size": 1, "max_size": serve.threads() + 4, "timeout": 10, "reconnect_timeout": 5}} if _is_web else {}),
         },
     }
 }

@@ -15,6 +15,16 @@ $$("[data-theme-toggle]").forEach((button) => {
     try { localStorage.setItem("theme", root.dataset.theme); } catch (_) { /* Then for this page only. */ }
   });
 });
+// Large type, kept in a cookie, so that the next page comes large at once.
+$$("[data-size-toggle]").forEach((button) => {
+  button.hidden = false;
+  button.addEventListener("click", () => {
+    const root = document.documentElement, large = root.dataset.size !== "large";
+    if (large) root.dataset.size = "large"; else delete root.dataset.size;
+    button.setAttribute("aria-pressed", String(large));
+    document.cookie = `size=${large ? "large" : ""};path=/;max-age=${large ? 31536000 : 0};samesite=lax`;
+  });
+});
 $$("[data-print]").forEach((button) => { button.hidden = false; button.addEventListener("click", () => print()); });
 
 // Menus close when one looks elsewhere.
