@@ -86,6 +86,11 @@ class Route:
         said = self.row.get("hidden", 404)
         return said if isinstance(said, list) else [said]
 
+    def well(self, method: str) -> list[int]:
+        """The answers when all is well."""
+        said = self.row.get(method, 200 if method == "get" else 302)
+        return said if isinstance(said, list) else [said]
+
     @property
     def takes_post(self) -> bool:
         return "form" in self.row

@@ -149,7 +149,7 @@ def test_no_form_takes_a_field_that_it_does_not_show(route: Route, world: World,
     more = {name: value for name, value in every_field().items() if name not in {*request.form, *route.row.get("also", [])}}
     assert len(more) > 150
     answer = who.post(request.url, {**more, **request.form})
-    assert answer.status_code == route.row.get("post", 302), (answer.status_code, said(answer)[:1500])
+    assert answer.status_code in route.well("post"), (answer.status_code, said(answer)[:1500])
     assert kept() == []
     assert officers() == before
 

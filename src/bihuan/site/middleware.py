@@ -70,7 +70,8 @@ class Patience:
         return self.get_response(request)
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
-        if isinstance(exception, OperationalError) and isinstance(exception.__cause__, QueryCanceled):
+        is_late = isinstance(exception, OperationalError) and isinstance(exception.__cause__, QueryCanceled)
+        if is_late and request.method in ("GET", "HEAD"):  # an act that was too slow is told by `away`, as not saved
             return render(request, "too_slow.html", status=503)
         return None
 
