@@ -147,7 +147,8 @@ def _done_by_another(file: IntakeFile) -> IntakeFile:
 def _checked(file: IntakeFile):
     tables = parser.read(original(file), file.name)
     forced = file.forced or None
-    mappings = [columns.map_columns(table, file.kind, forced) for table in tables]
+    mapped = columns.map_tables(tables, lambda table: forced)
+    tables, mappings = [table for table, _ in mapped], [mapping for _, mapping in mapped]
     checked = check.check(tables, mappings, file.source, clock.now(), resolver_of(file.event))
     rows = checked.frame.with_row_index("no", offset=1)
     shown = [mapping.as_json(table) for table, mapping in zip(tables, mappings, strict=True)]

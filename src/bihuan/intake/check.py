@@ -28,6 +28,10 @@ _FOOTER = re.compile(
 )
 _LIKE_A_NUMBER = r"^[\s'(+]*[0-9A-Za-z０-９].{4}"
 _FORMULA_SIGN = r"^\s*[=+\-@\t\r]."
+# `同上` in these means the line above; in a name or an ID number it means nothing that can be relied upon.
+_LIKE_ABOVE = ("phone", "origin", "arrived_at", "address", "workplace", "district")
+# Beyond this it is no value but a mishap (a whole sheet pasted into a cell); indexes hold 2,700 bytes.
+TEXT_MAX = {"name": 200, "origin": 500, "address": 500, "workplace": 500, "remark": 5_000}
 _TEXT_FIELDS = ("name", "origin", "address", "workplace", "remark")
 SCHEMA = {
     "sheet": pl.String,
@@ -167,7 +171,8 @@ def _not_a_row(filled: dict[str, str], header: set[str], index: dict[str, str], 
     name = filled.get(index.get("name", ""), "")
     if name and len(name.replace(" ", "")) <= 16 and not re.search(r"[0-9：:，。]", name):
         return None if len(filled) > 1 or len(name.replace(" ", "")) <= 4 else "note"
-    return "note" if len(rest) <= 1 else (None if any(index.get(f) in filled for f in ("address", "arrived_at", "origin")) else "note")
+    told = any(index.get(f) in filled for f in ("address", "arrived_at", "origin"))
+    return None if len(rest) >= 3 or (len(rest) == 2 and told) else "note"
 
 
 def _check_table(
@@ -179,17 +184,20 @@ def _check_table(
     today = now.astimezone(SHANGHAI).date()
     blank = pl.Series([None], dtype=pl.String).new_from_index(0, n)
 
-    def text(field: str) -> pl.Series:
-        return frame.get_column(f"c{at[field]}") if field in at else blank
+    def cells(field: str) -> tuple[pl.Series, pl.Series | None]:
+        if field not in at:
+            return blank, None
+        kinds = frame.get_column(f"k{at[field]}") if f"k{at[field]}" in frame.columns else None
+        found = frame.get_column(f"c{at[field]}")
+        return values.filled_down(found, kinds) if field in _LIKE_ABOVE else (found, kinds)
 
-    def kind(field: str) -> pl.Series | None:
-        column = f"k{at[field]}" if field in at else ""
-        return frame.get_column(column) if column in frame.columns else None
+    def text(field: str) -> pl.Series:
+        return cells(field)[0]
 
     # The columns do not know of each other, and polars and numpy leave the interpreter free while they work.
     with ThreadPoolExecutor(2) as threads:
-        one = threads.submit(values.documents, text("doc"), kind("doc"), today)
-        two = threads.submit(values.times, text("arrived_at"), kind("arrived_at"), now, date_1904=table.date_1904)
+        one = threads.submit(values.documents, *cells("doc"), today, passports=_of_passports(table, mapping))
+        two = threads.submit(values.times, *cells("arrived_at"), now, date_1904=table.date_1904, month_first=table.month_first)
         three = threads.submit(values.phones, text("phone"))
         texts = {field: threads.submit(values.cleaned, text(field)) for field in ("origin", "district", "address", "workplace", "remark")}
         name = threads.submit(values.names, text("name")).result()
@@ -215,6 +223,11 @@ def _check_table(
         }
     )
     return _with_reasons(table, mapping, out, frame, documents, phones, times), left, _odd_lengths(table, frame, documents)
+
+
+def _of_passports(table: Table, mapping: Mapping) -> bool:
+    head = next((c.header for c in table.columns if c.index == mapping.fields.get("doc")), "")
+    return "passport" in head.lower() or ("护照" in head and "身份证" not in head)
 
 
 def _odd_lengths(table: Table, frame: pl.DataFrame, documents: values.Documents) -> dict[tuple[str, int], int]:
@@ -276,6 +289,9 @@ def _with_reasons(
     add(
         out.get_column("doc").is_null() & out.get_column("phone").is_null() & documents.reason.is_null() & ~phones.bad, "no_identity", "doc"
     )
+    for field, most in TEXT_MAX.items():
+        if field in at:
+            add(out.get_column(field).str.len_chars() > most, "cell_too_long", field)
     noticed = _warnings(table, mapping, frame, phones)
     found.sort()
     return _attach(out, n, [(i, c, cell) for i, _, c, cell in found], noticed)

@@ -7,11 +7,13 @@ or says something else than the cells do (a column `号码` full of ID numbers).
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import polars as pl
 
+from bihuan.intake import manifest
 from bihuan.kernel.refused import Refused
 from bihuan.kernel.text import halfwidth
 
@@ -41,7 +43,7 @@ _OTHER_PERSON = re.compile(
 )
 _NOT_KEPT = re.compile(
     "性别|年龄|民族|出生|生日|证件类[型别]|证件种类|国籍|交通|车次|航班|车牌|座位|是否|组别|体温|健康码|行程码|核酸|疫苗|接种|邮箱|关系|"
-    "职业|岗位|学历|政治面貌|采样|检测|推送时间|推送日期|登记时间|登记日期|填报时间|离开|离[开连]?.*时间|出发时间|出发日期|运营商|基站|微信|门牌|状态|结果|退回原因|^原行号$|^whyrefused$"
+    "职业|岗位|学历|政治面貌|采样|检测|推送时间|推送日期|登记时间|登记日期|填报时间|离开|离[开连]?.*时间|出发时间|出发日期|运营商|基站|微信|门牌|状态|结果|dateofbirth|^dob$|birth|^gender$|^sex$|seat|e-?mail|nationality|emergency|flight|departure|postal|退回原因|^原行号$|^whyrefused$"
 )
 
 
@@ -72,31 +74,35 @@ _RULES = (
     _rule(
         "origin",
         "来源地 从何地来 来自 出发地 漫出地编码 漫出地 从哪来 从哪里来 何地返连 何地返回 来源地区 来源城市 "
-        "返回前所在地 旅居地 始发地 出发城市 来源 origin 从何处来 从何地返回 从哪回",
+        "返回前所在地 旅居地 始发地 出发城市 来源 origin 从何处来 从何地返回 从哪回 "
+        "portofembarkation embarkation countryofdeparture departurecity",
         "来源(地|城市|省)|何[地处]|哪[里儿]?(来|返|回)|来自|出发[地城]|始发|漫出|旅居|途[经径]|返.{0,2}前",
     ),
     _rule(
         "arrived_at",
         "到达时间 抵连日期 到家时间 进入时间 返回日期 到连时间 抵达时间 抵连时间 返连时间 返连日期 到达日期 返乡时间 "
         "返乡日期 来连时间 入连时间 返回时间 抵达日期 到连日期 到家日期 进入日期 驻留时间 arrived_at "
-        "arrival",
+        "arrival datearrival arrivaldate dateofarrival arrivaltime arrival_date arrived date_of_arrival",
         "(到|抵|返|进|入|回|来|驻).{0,4}(时间|日期|时刻)|几号(到|回)|何时(到|回|返|抵)",
     ),
     _rule(
         "doc",
         "证件号码 身份证号 公民身份号码 身份证号码 身份证 证件号 身份号码 居民身份证号 身份证件号码 证号 id "
-        "id_number 护照号 护照号码 有效证件号",
+        "id_number 护照号 护照号码 有效证件号 护照 passport passportno passport_no passportnumber passport_number idno idnumber "
+        "documentno documentnumber document_number traveldocument traveldocumentno",
         "身份证|证件号|身份号|护照|证件号码|公民身份",
     ),
     _rule(
         "phone",
         "手机号 手机号码 手机 本人电话 联系手机 联系电话 电话号码 电话 联系方式 联系号码 号码 移动电话 msisdn "
-        "phone mobile 用户号码 本人手机",
+        "phone mobile 用户号码 本人手机 telephone tel cell cellphone mobileno mobilenumber phoneno phonenumber contactno contactnumber "
+        "phone_number",
         "手机|电话|联系方式|联系号码|移动号码|用户号码",
     ),
     _rule(
         "name",
-        "姓名 员工姓名 人员姓名 名字 人名 返连人员 返乡人员 本人姓名 name 学生姓名 人员",
+        "姓名 员工姓名 人员姓名 名字 人名 返连人员 返乡人员 本人姓名 name 学生姓名 人员 "
+        "fullname full_name passenger passengername nameofpassenger",
         "姓名|名字",
     ),
     _rule(
@@ -114,7 +120,7 @@ _RULES = (
         "address",
         "现住址 现居住地址 现居住地 现居地址 居住地址 户籍/现居地址 家庭住址 住址 家庭地址 详细地址 现住地址 居住地 "
         "抵连后住址 抵连住址 在连住址 返连后住址 落脚点 目的地址 目的地 地址 居家地址 详细住址 所在村居 户籍地址 "
-        "户籍地 address",
+        "户籍地 address locate_address addressinchina localaddress",
         "住址|地址|现居|居住地|落脚|目的地",
     ),
     _rule(
@@ -287,6 +293,36 @@ def map_columns(table: Table, kind: str = "leads", forced: dict[str, int | str] 
     if not any(name in fields for name in NEEDED):
         raise unknown_columns(table.sheet, [c.header for c in table.columns if c.header.strip()], table.header_row)
     return Mapping(fields, how, sorted(ignored, key=lambda c: c.index), unknown)
+
+
+def map_tables(tables: Sequence[Table], choose: Callable[[Table], dict | None] = lambda table: None) -> list[tuple[Table, Mapping]]:
+    """The tables that list persons, each with its mapping; `choose` gives the officer's own choice for a table.
+
+    A sheet beside them that identifies nobody and holds nothing that looks like a document or a phone (totals by district,
+    a list of goods) is left out with a note. One that does hold such cells refuses the file: nobody is lost without a word.
+    """
+    found: list[tuple[Table, Mapping]] = []
+    left_out: list[str] = []
+    first: Refused | None = None
+    for table in map(manifest.joined, tables):
+        try:
+            found.append((table, map_columns(table, forced=choose(table))))
+        except Refused as refused:
+            if refused.code != "columns_unknown" or _names_persons(table):
+                raise
+            first = first or refused
+            left_out.append(f"sheet_left_out:{table.sheet}")
+    if not found:
+        raise first or unknown_columns("", [])
+    if left_out:
+        table, mapping = found[0]
+        found[0] = (replace(table, notes=(*table.notes, *left_out)), mapping)
+    return found
+
+
+def _names_persons(table: Table) -> bool:
+    shares = (content_shares(_sample(table, c.index)) for c in table.columns)
+    return any(share.get(name, 0.0) > 0 for share in shares for name in NEEDED)
 
 
 def _corrected(found: tuple[str, float], shares: dict[str, float]) -> tuple[str, float]:

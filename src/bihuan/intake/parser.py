@@ -205,6 +205,7 @@ def _described(table: Table) -> dict[str, Any]:
         "overflow": table.overflow,
         "several": table.several,
         "date_1904": table.date_1904,
+        "month_first": table.month_first,
         "notes": list(table.notes),
     }
 

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from bihuan.intake import archive, refusals
+from bihuan.intake import archive, refusals, relay
 from bihuan.intake.columns import Column, by_name, head_score, letters, looks_like_data, unknown_columns
 from bihuan.kernel.refused import Refused
 
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 FILE_BYTES_MAX = 256 * 2**20
 CELLS_MAX = archive.CELLS_MAX
 COLUMNS_MAX = 256
+RELAY_BYTES_MAX = 2**20  # nobody writes longer messages into a chat
 _BROKEN_FREE, _BROKEN_ONE_IN = 4, 1_000  # halves of characters that a text file may have: four, or one in a thousand bytes
 _LINES_AT_ONCE = 10_000
 HEAD_LINES = 40  # titles and a head of several lines stand in the first lines, or nowhere
@@ -54,6 +55,7 @@ class Table:
     i from 0, and `k<i>` (TEXT, NUMBER, DATE, OTHER) only for columns in which not every cell is text. Blank lines are
     still in. `header_row` is the last line of the head, 0 where there is none. `formulas` are cell addresses without
     the sheet; `several` says whether the file has more than one sheet (addresses then name it).
+    `month_first`: 3/4/2022 is the 4th of March, as the sender's form has it.
     """
 
     sheet: str
@@ -65,6 +67,7 @@ class Table:
     overflow: bool = False
     several: bool = False
     date_1904: bool = False
+    month_first: bool = False
     notes: tuple[str, ...] = field(default=())
 
     def address(self, row: int, index: int) -> str:
@@ -87,7 +90,7 @@ def read_file(source: str | Path | bytes, filename: str | None = None, counted: 
             raise refusals.too_large(f"{path.stat().st_size // 2**20} MB", f"{path.stat().st_size // 2**20} MB", filename or path.name)
         data, name = path.read_bytes(), filename or path.name
     ending = Path(name).suffix.lower()
-    if not data[:_BEGINNING].strip(_NOTHING) and not data.strip(_NOTHING):
+    if not data[:_BEGINNING].removeprefix(b"\xef\xbb\xbf").strip(_NOTHING) and not data.removeprefix(b"\xef\xbb\xbf").strip(_NOTHING):
         raise Refused("file_empty", "文件是空的", "The file is empty", where=name or None)
     if len(data) > FILE_BYTES_MAX:
         raise refusals.too_large(f"{len(data) // 2**20} MB", f"{len(data) // 2**20} MB", name)
@@ -98,16 +101,16 @@ def read_file(source: str | Path | bytes, filename: str | None = None, counted: 
     if data.startswith(b"PK"):
         if ending in (".xlsm", ".xltm", ".xlam"):
             raise refusals.macro(name)
-        if ending not in (".xlsx", ".xls", ".et", ".zip", ""):
+        if ending not in (".xlsx", ".xls", ".et", ".zip", "", *_TEXT_ENDINGS):  # what is in it counts, not what it is called
             raise refusals.type_(name)
         return _read_workbook(data, name, counted)
     if ending in (".xls", ".et") or (ending not in _TEXT_ENDINGS and data.startswith(_OLD_EXCEL)):
         raise refusals.xls(name)
     if ending in (".xlsm", ".xltm", ".xlam"):
         raise refusals.macro(name)
-    if ending == ".xlsx":
+    if ending == ".xlsx" and b"\0" in data[:_BEGINNING]:
         raise refusals.truncated(name)
-    if ending not in _TEXT_ENDINGS:
+    if ending not in (*_TEXT_ENDINGS, ".xlsx") or data[:_BEGINNING].lstrip(b"\xef\xbb\xbf \r\n\t").startswith(b"<"):  # a web page
         raise refusals.type_(name)
     return [_read_text(data, name)]
 
@@ -154,10 +157,17 @@ def _find_head(lines: list[list[str]]) -> tuple[int, list[str]] | None:
                 best = (head_score(both), i, both)
                 continue
         kept = score and any((by_name(c) or ("ignored",))[0] != "ignored" for c in filled)
-        enough = kept and (score >= 2 or (len(filled) <= 2 and all(len(c.strip()) <= 12 for c in filled)))
+        enough = kept and (score >= 2 or (len(filled) <= 2 and all(_is_short_head(c) for c in filled)))
         if enough and (best is None or score > best[0]):
             best = (score, i, line)
     return (best[1], best[2]) if best else None
+
+
+def _is_short_head(text: str) -> bool:
+    """Whether a cell that stands nearly alone is a head, and not a sentence of instructions with a known word in it."""
+    plain = text.strip()
+    exact = (by_name(plain) or ("", 0.0))[1] > 2
+    return not re.search("[，。；！、：？]", plain) and len(plain) <= (12 if exact else 8)
 
 
 def _is_person_line(filled: list[str]) -> bool:
@@ -234,6 +244,9 @@ def _read_text(data: bytes, name: str) -> Table:
         data = data.replace(b"\r", b"\n")
     quoted = b'"' in data and data.count(b'"') % 2 == 0
     beginning = data[:_BEGINNING].decode(errors="ignore")
+    if len(data) <= RELAY_BYTES_MAX and relay.is_relay(beginning.splitlines()[:HEAD_LINES]):
+        frame = relay.parse(data.decode())
+        return Table("", 0, _columns(list(relay.HEADS), len(relay.HEADS), "", 1, False), frame)
     delimiter = _delimiter([line for line in beginning.splitlines()[:HEAD_LINES] if line.strip()])
     if delimiter == "，":
         data, delimiter = data.replace("，".encode(), b","), ","

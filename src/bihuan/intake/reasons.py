@@ -8,7 +8,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-ORDER = ("id_numeric_cell", "id_length", "id_date", "id_checksum", "date_unreadable", "phone_bad", "no_identity")
+ORDER = (
+    "id_numeric_cell",
+    "id_length",
+    "id_date",
+    "id_checksum",
+    "date_unreadable",
+    "phone_bad",
+    "no_identity",
+    "cell_too_long",
+    "row_failed",
+)
 WARNINGS = ("formula_text", "hidden_row", "phone_landline", "phone_several", "extra_cells", "broken_text")
 
 
@@ -38,6 +48,13 @@ SENTENCES: dict[str, Sentence] = {
     ),
     "phone_bad": Sentence("电话号码不是11位手机号，也不是座机号", "The phone is neither a mobile number of 11 digits nor a landline"),
     "no_identity": Sentence("既没有证件号码也没有电话，无法确定是谁", "Neither an ID number nor a phone: nobody can be identified"),
+    "cell_too_long": Sentence(
+        "这一格的文字太长，像是误贴了别的内容，请改短", "The text in this cell is far too long, as if something else was pasted; shorten it"
+    ),
+    "row_failed": Sentence(
+        "这一行没有记上（其余照常），请核对后单独再交一次；还不行请告诉系统管理员",
+        "This row could not be recorded (the others were); check it and send it again alone, or tell the administrator",
+    ),
     "formula_text": Sentence(
         "单元格是公式或以 = + - @ 开头，已按文字保存", "The cell is a formula or begins with = + - @; kept as plain text"
     ),

@@ -20,7 +20,7 @@ from bihuan.kernel.text import halfwidth
 
 # What people write for "there is none".
 _NONE = frozenset(("", *"- -- — —— / \\ 无 没有 暂无 不详 未知 未提供 空 null NULL None N/A n/a NA 0 * ／ ?".split()))  # noqa: SIM905
-_GAPS = re.compile(r"[\s\u00a0\u200b-\u200f\u2028-\u202e\u2060\ufeff'`\"’‘“”]+")
+_GAPS = re.compile(r"[\s\x00-\x1f\x7f-\xa0\xad\u200b-\u200f\u2028-\u202e\u2060\ufeff'`\"’‘“”]+")
 
 # GB 11643-1999 (ISO 7064 MOD 11-2): weights of the first 17 digits and the check characters of the sum modulo 11.
 _WEIGHTS = np.array([7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2], dtype=np.uint16)
@@ -35,6 +35,8 @@ _OTHER_DOCUMENTS = (
     ("passport", re.compile(r"^(?=.*\d{4})[A-Z][A-Z0-9]{5,10}$|^(?=\d{0,2}[A-Z])[0-9A-Z]{8,9}$")),
     ("military", re.compile(r"^[\u4e00-\u9fff]{1,3}字第?\d{4,10}号?$")),
 )
+_PASSPORT = 2 + [kind for kind, _ in _OTHER_DOCUMENTS].index("passport")
+_DIGITS_OF_PASSPORT = re.compile(r"^[0-9A-Z]{6,9}$")  # ICAO Doc 9303: at most nine signs
 _LOST_DIGITS = re.compile(r"^\d(?:\.\d+)?[eE]\+?\d{2}$|^\d{15,18}\.0+$")
 
 
@@ -75,11 +77,12 @@ def byte_matrix(texts: pl.Series, width: int) -> np.ndarray:
     return np.frombuffer((joined or "").encode(), dtype=np.uint8).reshape(-1, width)
 
 
-def documents(text: pl.Series, kind: pl.Series | None, today: date) -> Documents:
+def documents(text: pl.Series, kind: pl.Series | None, today: date, *, passports: bool = False) -> Documents:
     """Check ID numbers; the reason is the first of id_numeric_cell, id_length, id_date, id_checksum.
 
     The division part never refuses: divisions are renamed and abolished, people keep their number. Passports and
-    permits are taken by their shape. Old numbers of 15 digits are refused as id_length.
+    permits are taken by their shape. Old numbers of 15 digits are refused as id_length. `passports`: the column is one of
+    passports, of which some countries' are digits only.
     """
     n = len(text)
     plain = text.fill_null("").str.strip_chars()
@@ -109,7 +112,7 @@ def documents(text: pl.Series, kind: pl.Series | None, today: date) -> Documents
     length = plain.str.len_chars().cast(pl.Int32)
     if len(rest):
         left = doc.gather(rest)
-        known = {value: _document(value, today) for value in left.unique().to_list()}
+        known = {value: _document(value, today, passports=passports) for value in left.unique().to_list()}
         answers = [known[value] for value in left.to_list()]
         doc = _scatter(doc, rest, [a[0] for a in answers])
         kinds[rest] = [a[1] for a in answers]
@@ -126,7 +129,7 @@ def documents(text: pl.Series, kind: pl.Series | None, today: date) -> Documents
     return Documents(doc, kind_names.gather(np.where(reason != 0, 0, kinds)), reason_names.gather(reason), length)
 
 
-def _document(value: str, today: date) -> tuple[str | None, int, int, int]:
+def _document(value: str, today: date, *, passports: bool = False) -> tuple[str | None, int, int, int]:
     """(document, kind, reason, length) of one odd spelling; codes as in `documents`."""
     plain = _GAPS.sub("", halfwidth(value)).upper().lstrip("=")
     if _LOST_DIGITS.match(plain):
@@ -140,6 +143,8 @@ def _document(value: str, today: date) -> tuple[str | None, int, int, int]:
     for i, (_, shape) in enumerate(_OTHER_DOCUMENTS):
         if shape.match(plain):
             return plain, i + 2, 0, len(plain)
+    if passports and _DIGITS_OF_PASSPORT.match(plain):
+        return plain, _PASSPORT, 0, len(plain)
     if len(plain) == 18:  # a letter among the digits: in the date it is no date, elsewhere the sum cannot fit
         return None, 0, 4 if plain[6:14].isdigit() else 3, 18
     return None, 0, 2, len(plain)
@@ -200,9 +205,12 @@ def _phone(value: str) -> tuple[str | None, int, bool, bool]:
 
 def _one_phone(value: str) -> tuple[str | None, int, bool] | None:
     """(phone, kind, False), (None, 0, False) for a blank, None when it is no phone."""
-    plain = re.sub(r"[\s()\u00a0\u200b-\u200f\u202a-\u202e\ufeff'`.·]+", "", re.sub(r"\.0+$", "", halfwidth(value))).lstrip('="')
+    plain = re.sub(
+        r"[\s()\x00-\x1f\x7f-\xa0\xad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff'`.·]+", "", re.sub(r"\.0+$", "", halfwidth(value))
+    ).lstrip('="')
     plain = re.sub("[‐‑‒–—−]", "-", plain).strip('"')
     plain = re.sub(r"^(?:手机|电话|tel|本人)[::]?", "", plain, flags=re.IGNORECASE)
+    plain = re.sub(r"(?<=\d{7})[\u4e00-\u9fff]{1,4}$", "", plain)  # whose it is: (本人), (母亲)
     if plain in _NONE:
         return None, 0, False
     bare = plain.replace("-", "")
@@ -261,8 +269,11 @@ class Times:
     bad: pl.Series
 
 
-def times(text: pl.Series, kind: pl.Series | None, now: datetime, *, date_1904: bool = False) -> Times:
-    """Times of arrival as senders write them, read as Asia/Shanghai. A date without year is the one nearest to `now`."""
+def times(text: pl.Series, kind: pl.Series | None, now: datetime, *, date_1904: bool = False, month_first: bool = False) -> Times:
+    """Times of arrival as senders write them, read as Asia/Shanghai. A date without year is the one nearest to `now`.
+
+    3/4/2022 is read where the form or another cell of the column tells which is the month; else it is `bad`.
+    """
     n = len(text)
     plain = text.fill_null("").str.strip_chars()
     size = plain.str.len_bytes().to_numpy()
@@ -286,12 +297,13 @@ def times(text: pl.Series, kind: pl.Series | None, now: datetime, *, date_1904: 
     if len(rest):
         local_now = now.astimezone(SHANGHAI).replace(tzinfo=None)
         left = plain.gather(rest).to_list()
+        year_last = "month" if month_first else _order(left)
         flags = numeric[rest].tolist()
         known: dict[tuple[str, bool], tuple[datetime | None, int]] = {}
         answers = []
         for key in zip(left, flags, strict=True):
             if key not in known:
-                known[key] = _moment(key[0], local_now, numeric=key[1], date_1904=date_1904)
+                known[key] = _moment(_year_first(key[0], year_last), local_now, numeric=key[1], date_1904=date_1904)
             answers.append(known[key])
         micro[rest] = [_microseconds(a[0]) if a[0] else 0 for a in answers]
         state[rest] = [a[1] for a in answers]
@@ -302,6 +314,41 @@ def times(text: pl.Series, kind: pl.Series | None, now: datetime, *, date_1904: 
     utc = pl.select(pl.when(fine).then(utc).otherwise(None)).to_series()
     names = pl.Series([None, "minute", "day", None, None], dtype=pl.String)
     return Times(utc, names.gather(state), pl.Series(state == 3))
+
+
+_YEAR_LAST = re.compile(r"^(\d{1,2})[/.-](\d{1,2})[/.-](20\d\d)(?!\d)\s*(.*)$")
+_ENGLISH = re.compile(
+    r"^(?:(?P<day>\d{1,2})[\s.-]*)?(?P<month>jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*[\s.,-]*"
+    r"(?(day)|(?P<day_after>\d{1,2})(?:st|nd|rd|th)?[\s,]+)(?P<year>20\d\d)(?!\d)\s*(?P<clock>.*)$",
+    re.IGNORECASE,
+)
+_MONTHS = "jan feb mar apr may jun jul aug sep oct nov dec".split()  # noqa: SIM905
+
+
+def _order(texts: list[str]) -> str:
+    """Which number comes first where the year stands last: "month", "day", or "" when the column does not tell."""
+    firsts = [(int(m[1]), int(m[2])) for m in map(_YEAR_LAST.match, texts) if m]
+    day_first, month_first = any(a > 12 for a, _ in firsts), any(b > 12 for _, b in firsts)
+    return "" if day_first == month_first else "day" if day_first else "month"
+
+
+def _year_first(text: str, year_last: str) -> str:
+    """`3/21/2022 23:40` and `Mar 21 2022 11:40PM` as 2022-03-21 and the clock; anything else as it stands."""
+    match = _ENGLISH.match(text)
+    if match:
+        month = _MONTHS.index(match["month"].lower()) + 1
+        return f"{match['year']}-{month:02d}-{int(match['day'] or match['day_after']):02d} {_clock_24(match['clock'])}".strip()
+    match = _YEAR_LAST.match(text)
+    if not match:
+        return text
+    month, day = (match[1], match[2]) if year_last == "month" else (match[2], match[1])
+    if not year_last:
+        return "" if not text else "?/?/?"  # nobody can tell the month from the day
+    return f"{match[3]}-{month}-{day} {_clock_24(match[4])}".strip()
+
+
+def _clock_24(text: str) -> str:
+    return re.sub(r"\s+(?=[AaPp]\.?[Mm])", "", text.strip())
 
 
 def _microseconds(moment: datetime) -> int:
@@ -414,18 +461,23 @@ def utc(moment: datetime) -> datetime:
 
 
 def cleaned(text: pl.Series) -> pl.Series:
-    """Trimmed, half-width, inner blanks single, no invisible signs; blank becomes null."""
+    """Trimmed, half-width, inner blanks single, no invisible or control signs; blank becomes null."""
     if text.null_count() == len(text):
         return text
     # Blanks at the ends are odd signs too: only the few texts that have any are touched.
     odd = np.flatnonzero(
-        text.str.contains(r"[\s\x{a0}\x{200b}-\x{200f}\x{2028}-\x{202e}\x{2060}\x{3000}\x{feff}\x{ff01}-\x{ff5e}\x{f900}-\x{faff}]")
+        text.str.contains(
+            r"[\s\x{0}-\x{1f}\x{7f}-\x{a0}\x{ad}\x{200b}-\x{200f}\x{2028}-\x{202e}\x{2060}-\x{2069}\x{3000}\x{feff}\x{ff01}-\x{ff5e}\x{f900}-\x{faff}]"
+        )
         .fill_null(False)
         .to_numpy()
     )
     plain = text
     if len(odd):
-        fixed = plain.gather(odd).str.replace_all(r"[\x{200b}-\x{200f}\x{2028}-\x{202e}\x{2060}\x{feff}]", "")
+        fixed = plain.gather(odd).str.replace_all(
+            r"[\x{0}-\x{8}\x{b}\x{c}\x{e}-\x{1f}\x{7f}-\x{84}\x{86}-\x{9f}\x{ad}\x{200b}-\x{200f}\x{2028}-\x{202e}\x{2060}-\x{2069}\x{feff}]",
+            "",
+        )
         fixed = fixed.str.normalize("NFKC").str.replace_all(r"\s+", " ").str.strip_chars()
         plain = plain.scatter(odd, fixed)
     return pl.select(pl.when(plain == "").then(None).otherwise(plain)).to_series()
@@ -445,3 +497,18 @@ def names(text: pl.Series) -> pl.Series:
         fixed = fixed.str.replace_all(r"([\x{3400}-\x{9fff}])\.([\x{3400}-\x{9fff}])", "$1·$2")
         plain = plain.scatter(odd, fixed)
     return plain
+
+
+# What people write for "the same as the line above".
+DITTO = ("同上", "〃", "″", "〞", "同前", "同上行", "(同上)", "（同上）", "同 上")
+
+
+def filled_down(text: pl.Series, kind: pl.Series | None) -> tuple[pl.Series, pl.Series | None]:
+    """`同上` as the value of the row above; on the first row it stays what it is. With the kinds of the cells."""
+    ditto = text.str.strip_chars().is_in(DITTO).fill_null(False)
+    if not ditto.any():
+        return text, kind
+    above = pl.select(pl.when(ditto).then(None).otherwise(text.fill_null(""))).to_series().forward_fill()
+    if kind is not None:
+        kind = pl.select(pl.when(ditto).then(None).otherwise(kind)).to_series().forward_fill()
+    return above.fill_null("同上"), kind.fill_null(0) if kind is not None else None
