@@ -1,7 +1,7 @@
 """Two places that must know nothing of each other, each with officers of every role, people in every state, a list.
 
 `World.here` is 板桥街道 in 连云区, `World.there` 杨集镇 in 灌云县. A thing is named as in routes.toml: `lead` and its
-states, `loop`, `offered`, `file`, `person`, `done`, `verified`, `desk`, `township`, `village`, `officer`, `post`, `upload`.
+states, `loop`, `offered`, `file`, `person`, `done`, `verified`, `desk`, `township`, `village`, `officer`, `post`, `upload`, `list`, `plan`.
 """
 
 # ruff: noqa: E501  a statement reads better unbroken
@@ -24,9 +24,9 @@ from bihuan.access import queries as access
 from bihuan.access.models import Officer, Post
 from bihuan.access.permissions import Role
 from bihuan.intake import actions as intake
-from bihuan.kernel import ids
+from bihuan.kernel import clock, ids
 from bihuan.kernel.refused import Refused
-from bihuan.leads import actions
+from bihuan.leads import actions, bulk, duty_lists, queries
 from bihuan.leads.facts import Found, MedicalNeed
 from bihuan.site import actions as site
 from bihuan.site import roles, setup
@@ -198,6 +198,14 @@ def _people(place: Place) -> None:
         lead, _subject, loop = next(leads)
         _done(actions.give_back(by=village, loops=[loop], reason="不住我们这里", act=ids.new_id()))
         loops["offered"].append(loop)
+    whole = queries.Filter(state="hands")
+    for _ in range(6):
+        loops["list"].append(_done(duty_lists.freeze(by=village, chosen=whole, title=f"{place.name}清单", act=ids.new_id())))
+    chosen, now = [loop for _lead, _subject, loop in found[-3:]], clock.now()
+    said = {"verb": "not_reached"}
+    for _ in range(2):
+        loops["plan"].append(_done(bulk.plan(by=village, act=ids.new_id(), loops=chosen, said=said, number=None, seen_at=now)))
+    place.secrets |= {f"{place.name}清单"}
     for lead, subject, loop in leads:
         loops["verify"].append(lead)
         loops["person"].append(subject)

@@ -27,7 +27,7 @@ SAFE = ("GET", "HEAD")
 
 # "Not yours" and "not there" are one answer: nobody learns that something exists.
 _HIDDEN = {"lead_not_found", "duty_not_found", "fact_not_found", "person_not_found", "file_not_found", "unit_not_found", "act_not_found"}
-_HIDDEN |= {"feedback_not_found"}
+_HIDDEN |= {"feedback_not_found", "list_not_found"}
 _STATUS = {"not_permitted": 403, "csrf": 403}
 
 

@@ -146,6 +146,16 @@ class ReferralAnswered:
     answer: str
 
 
+@dataclass(frozen=True)
+class ListTaken:
+    """A list of duties left the platform: `form` workbook or paper; `whole`: with full names and numbers, not masked."""
+
+    number: int
+    form: str
+    n_duties: int
+    whole: bool
+
+
 LEAD_REPORTED = FactKind("leads.lead_reported", LeadReported, key="episode")
 LEAD_SPLIT = FactKind("leads.lead_split", LeadSplit, key="episode")
 CALL_STARTED = FactKind("leads.call_started", CallStarted, key="episode")
@@ -154,3 +164,4 @@ LEAD_VERIFIED = FactKind("leads.lead_verified", LeadVerified, key="episode")
 LEAD_SAMPLED = FactKind("leads.lead_sampled", LeadSampled, key="episode")
 RESULT_RECORDED = FactKind("leads.result_recorded", ResultRecorded, key="episode")
 REFERRAL_ANSWERED = FactKind("leads.referral_answered", ReferralAnswered, key="episode")
+LIST_TAKEN = FactKind("leads.list_taken", ListTaken)

@@ -151,3 +151,84 @@ class ReferralAnswered(models.Model):
 
     class Meta:
         db_table = "referral_answered"
+
+
+class ListTaken(models.Model):
+    """A list went out as a workbook, or in full on paper: which one, how many duties, whether names and numbers were whole."""
+
+    fact = models.UUIDField(primary_key=True)
+    number = models.BigIntegerField()
+    form = models.TextField()
+    n_duties = models.BigIntegerField()
+    whole = models.BooleanField()
+
+    class Meta:
+        db_table = "list_taken"
+
+
+class DutyList(models.Model):
+    """Duties picked out at a moment, in an order that stays: what was chosen, printed or taken out under this number.
+
+    Holds numbers of duties only. Written and read by the unit that made it; destroyed at `ends_at` (pack).
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    act = models.UUIDField(unique=True)
+    unit = models.IntegerField()
+    officer = models.IntegerField()
+    title = models.TextField()
+    loops = ArrayField(models.BigIntegerField())
+    made_at = models.DateTimeField()
+    ends_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "duty_list"
+        indexes = [models.Index(fields=["unit", "made_at"], name="duty_list_unit")]
+
+
+class BulkAct(models.Model):
+    """One thing said about many duties: first a plan that fixes which ones, then done in parts, perhaps taken back.
+
+    `said`: one entry for all duties, or one per duty in the order of `loops` (`{"verb": …, "values": …, "cell": …}`).
+    `unread`: rows of a sheet or of a typed line that name no duty or say nothing that can be understood. A plan that
+    needs a second signature stands as `proposed` until somebody else signs it.
+    """
+
+    act = models.UUIDField(primary_key=True)
+    number = models.BigIntegerField(null=True)
+    unit = models.IntegerField()
+    scope = models.BigIntegerField()
+    officer = models.IntegerField()
+    made_at = models.DateTimeField()
+    ends_at = models.DateTimeField()
+    seen_at = models.DateTimeField()
+    loops = ArrayField(models.BigIntegerField())
+    said = models.JSONField()
+    unread = models.JSONField(default=list)
+    state = models.TextField()
+    signed_by = models.IntegerField(null=True)
+    done_at = models.DateTimeField(null=True)
+
+    class Meta:
+        db_table = "bulk_act"
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(state__in=["planned", "proposed", "doing", "done", "undone"]), name="bulk_act_state_known"
+            )
+        ]
+        indexes = [models.Index(fields=["state", "scope"], name="bulk_act_state")]
+
+
+class BulkPart(models.Model):
+    """A part of a bulk act, written in the transaction that did it: how many, and which were refused, by reason."""
+
+    pk = models.CompositePrimaryKey("act", "no")
+    act = models.UUIDField()
+    no = models.IntegerField()
+    part = models.UUIDField()
+    verb = models.TextField()
+    loops = ArrayField(models.BigIntegerField())
+    refused = models.JSONField(default=dict)
+
+    class Meta:
+        db_table = "bulk_part"

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from django.urls import path
 
-from bihuan.leads import call_pages, correct_pages, find_pages, lead_pages, people_pages, step_pages, work_pages
+from bihuan.leads import bulk_pages, call_pages, correct_pages, find_pages, lead_pages, list_pages, people_pages, step_pages, work_pages
 
 urlpatterns = [
     path("duties", work_pages.my_work, name="work"),
     *(path(f"duties/{verb}", work_pages.move, {"verb": verb}) for verb in ("accept", "assign", "return", "decline", "reassign")),
     path("undo/<uuid:act>", work_pages.undo),
+    path("lists", list_pages.lists, name="lists"),
+    path("lists/return", list_pages.come_back),
+    path("lists/<int:number>", list_pages.one),
+    path("lists/<int:number>/plan", list_pages.plan),
+    path("lists/<int:number>/paper", list_pages.on_paper),
+    path("lists/<int:number>/workbook", list_pages.workbook),
+    path("plans/<uuid:act>", bulk_pages.plan),
     path("leads/<uuid:lead>", lead_pages.lead_page, name="lead"),
     path("leads/<uuid:lead>/act", call_pages.act),
     path("leads/<uuid:lead>/call", call_pages.call),

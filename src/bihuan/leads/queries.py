@@ -78,7 +78,7 @@ class Filter:
         return " AND ".join(where), given
 
 
-_DUTY = """
+DUTY = """
 SELECT l.id, l.event, l.kind, l.subject, l.key, l.owner, l.assignee, l.offered_to, l.offered_until, l.due_at, l.opened_at,
        l.closed_at, l.outcome, l.pack, l.scope, coalesce(c.root, l.subject) AS root,
        o.name AS owner_name, o.phone AS owner_phone, a.name AS assignee_name, g.name AS offered_name,
@@ -126,7 +126,7 @@ def page_of(where: str, given: Mapping[str, Any], *, after: str = "", before: st
                 else "((l.due_at, l.id) > (%(at_due)s, %(at_id)s) OR l.due_at IS NULL)"
             )
     order = "l.due_at DESC NULLS FIRST, l.id DESC" if backwards else "l.due_at NULLS LAST, l.id"
-    found = rows(f"{_DUTY} WHERE {' AND '.join(f'({p})' for p in parts)} ORDER BY {order} LIMIT {PAGE_ROWS + 1}", values)
+    found = rows(f"{DUTY} WHERE {' AND '.join(f'({p})' for p in parts)} ORDER BY {order} LIMIT {PAGE_ROWS + 1}", values)
     more, found = len(found) > PAGE_ROWS, found[:PAGE_ROWS]
     if backwards:
         found.reverse()
@@ -271,7 +271,7 @@ def members_of(root: UUID) -> list[UUID]:
 def duties_of(lead: Lead, root: UUID) -> list[dict[str, Any]]:
     """Open duties of a lead, and questions about who the person is."""
     return rows(
-        f"{_DUTY} WHERE l.closed_at IS NULL AND l.event = %s AND l.subject IN (SELECT subject FROM cluster WHERE root = %s)"
+        f"{DUTY} WHERE l.closed_at IS NULL AND l.event = %s AND l.subject IN (SELECT subject FROM cluster WHERE root = %s)"
         " AND (l.key = %s OR l.kind = %s) ORDER BY l.due_at NULLS LAST, l.id",
         [lead.event, root, lead.key, SETTLE.name],
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 from urllib.parse import urlencode
@@ -18,7 +19,7 @@ from bihuan.access.pages import act_of, new_act, once
 from bihuan.access.permissions import Permission, Role
 from bihuan.kernel import clock, ids
 from bihuan.kernel.refused import Refused
-from bihuan.leads import actions, forms, queries
+from bihuan.leads import actions, bulk, duty_lists, forms, queries
 from bihuan.leads.lines import lines
 from bihuan.leads.saving import UNDO_KEY, home, remember, window
 from bihuan.leads.words import KINDS
@@ -31,20 +32,29 @@ def _link(base: str, **values: Any) -> str:
     return f"{base}?{urlencode(kept)}" if kept else base
 
 
+def state_words() -> dict[str, str]:
+    return {"mine": _("我们的"), "offered": _("待接收"), "late": _("超时"), "helped": _("请我们协助"), "all": _("范围内全部")}
+
+
+def filter_of(data: Mapping[str, str], post: Any, below: list[dict[str, Any]]) -> tuple[queries.Filter, dict[str, Any] | None]:
+    """Which duties the reader's list shows, from its address or from a form that repeats it; and the unit below, if one is named."""
+    state = data.get("state", "")
+    state = "hands" if post.role == Role.VILLAGE_WORKER else state if state in queries.STATES else "mine"
+    kind = data.get("kind", "") if data.get("kind") in KINDS else ""
+    unit = next((u for u in below if str(u["id"]) == data.get("unit")), None)
+    within = regions.unit_range(unit["id"]) if unit else None
+    return queries.Filter(state=state, kind=kind, within=within, q=data.get("q", "").strip()[:50]), unit
+
+
 @require_safe
 def my_work(request: HttpRequest) -> HttpResponse:
     """The post's open duties, the first deadline first."""
     post = allow(request, Permission.LEAD_READ)
     now = clock.now()
     village = post.role == Role.VILLAGE_WORKER
-    state = request.GET.get("state", "")
-    state = "hands" if village else state if state in queries.STATES else "mine"
-    kind = request.GET.get("kind", "") if request.GET.get("kind") in KINDS else ""
-    q = request.GET.get("q", "").strip()[:50]
     below = [] if village else queries.units_below(post.unit_id)
-    unit = next((u for u in below if str(u["id"]) == request.GET.get("unit")), None)
-    within = regions.unit_range(unit["id"]) if unit else None
-    chosen = queries.Filter(state=state, kind=kind, within=within, q=q)
+    chosen, unit = filter_of(request.GET, post, below)
+    state, kind, q = chosen.state, chosen.kind, chosen.q
     where, given = chosen.sql(post.unit_id, now)
     page = queries.page_of(where, given, after=request.GET.get("after", ""), before=request.GET.get("before", ""))
     tomorrow = clock.day_start(clock.today() + timedelta(days=1))
@@ -52,7 +62,7 @@ def my_work(request: HttpRequest) -> HttpResponse:
     kept = {"state": "" if state in ("mine", "hands") else state, "kind": kind, "unit": unit["id"] if unit else "", "q": q}
     filters = None
     if not village:
-        words = {"mine": _("我们的"), "offered": _("待接收"), "late": _("超时"), "helped": _("请我们协助"), "all": _("范围内全部")}
+        words = state_words()
         filters = {
             "q": q,
             "state": "" if state == "mine" else state,
@@ -84,7 +94,7 @@ def my_work(request: HttpRequest) -> HttpResponse:
         "bulk": bulk,
         "assignees": queries.officers_of(post.unit_id) if bulk and state == "mine" else [],
         "return_reasons": [{"code": code, "sentence": text} for code, text in forms.RETURNS.items()],
-        "targets": _targets(below, post) if bulk and state != "offered" else [],
+        "targets": targets(below, post) if bulk and state != "offered" else [],
         "act": new_act(),
         "here": request.get_full_path(),
         "batch": {
@@ -102,16 +112,30 @@ def my_work(request: HttpRequest) -> HttpResponse:
             "before_url": _link("/duties", **kept, before=page.before) if page.before else "",
             "after_url": _link("/duties", **kept, after=page.after) if page.after else "",
         },
-        "print_code": f"{post.unit_id}-{clock.today():%m%d}",
+        "frozen": {"state": kept["state"], "kind": kind, "unit": kept["unit"], "q": q} if rows else None,
+        "list_act": new_act(),
+        "waiting": duty_lists.waiting(post),
     }
     return render(request, "leads/_work_rows.html" if _wants_rows(request) else "leads/my_work.html", context)
+
+
+def _undo_many(request: HttpRequest, act: UUID) -> HttpResponse:
+    with once(request, ids.derived_id(act, "undo")):  # its parts know a repetition; here the second click waits for the first
+        done = bulk.take_back(by=request.post, act=act)
+    if isinstance(done, Refused):
+        raise done
+    if done.n_left:
+        messages.warning(request, _("撤回了 %(n)s 件；%(left)s 件后面已有办理，没有撤。") % {"n": done.n, "left": done.n_left})
+    else:
+        messages.success(request, _("已全部撤回，和没办过一样。"))
+    return HttpResponseRedirect(f"/plans/{act}")
 
 
 def _wants_rows(request: HttpRequest) -> bool:
     return bool(request.htmx) and request.htmx.target == "work"
 
 
-def _targets(below: list[dict[str, Any]], post: Any) -> list[dict[str, Any]]:
+def targets(below: list[dict[str, Any]], post: Any) -> list[dict[str, Any]]:
     """Units to which a superior may reassign: itself, and those below, grouped by the desk above them."""
     groups: dict[int, dict[str, Any]] = {0: {"name": _("本级"), "units": [{"id": post.unit_id, "name": post.unit.name}]}}
     for unit in below:
@@ -119,7 +143,7 @@ def _targets(below: list[dict[str, Any]], post: Any) -> list[dict[str, Any]]:
     return list(groups.values())
 
 
-def _chosen(request: HttpRequest) -> list[int]:
+def picked(request: HttpRequest) -> list[int]:
     chosen = {int(text) for text in request.POST.getlist("loop")[: BULK_MAX + 1] if text.isascii() and text.isdigit() and len(text) < 19}
     if not chosen:
         raise Refused("nothing_chosen", "请先选中要办的人。", "Please choose some lines first.")
@@ -130,7 +154,7 @@ def _chosen(request: HttpRequest) -> list[int]:
 def move(request: HttpRequest, verb: str) -> HttpResponse:
     """Accept, assign, return or reassign the chosen duties. The same form sent twice is one act."""
     post = allow(request, Permission.DUTY_MOVE)
-    page_act, loops = act_of(request), _chosen(request)
+    page_act, loops = act_of(request), picked(request)
     reason = forms.stored(forms.RETURNS, request.POST.get("reason", "")) or " ".join(request.POST.get("why", "").split())[:200]
     if verb == "accept":
         call, text = (actions.accept, {}), _("已接收 %(n)s 件")
@@ -165,6 +189,10 @@ def undo(request: HttpRequest, act: UUID) -> HttpResponse:
     """Take back one's own act while nothing rests on it."""
     post = allow(request, Permission.LEAD_READ)
     request.session.pop(UNDO_KEY, None)
+    with reading(request):
+        many = bulk.is_bulk(act)
+    if many:
+        return _undo_many(request, act)
     with once(request, ids.derived_id(act, "undo")) as known:
         done = None if known else actions.undo(by=post, act=act)
     if isinstance(done, Refused):

@@ -33,11 +33,12 @@ BULK_MAX = 10_000
 
 @dataclasses.dataclass(frozen=True)
 class Handled:
-    """How many duties an act moved; `repeated` when the same act had been done before."""
+    """How many duties an act moved; `repeated` when the same act had been done before; `n_left`: what an undo had to leave."""
 
     n: int
     act: UUID
     repeated: bool = False
+    n_left: int = 0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -620,11 +621,12 @@ def _said(kind: FactKind, fact: UUID) -> dict[str, Any]:
     return dict(zip(names, _rows(f"SELECT {', '.join(names)} FROM {kind.table} WHERE fact = %s", (fact,))[0], strict=True))
 
 
-def undo(*, by, act: UUID) -> Handled:
+def undo(*, by, act: UUID, leave_resting: bool = False) -> Handled:
     """Take back one's own act while nothing rests on it (the page offers it for some seconds).
 
-    Records are withdrawn as by `void`; an offer is withdrawn, an assignment cleared, a duty taken over goes back.
-    Refuses: not one's own act (`act_not_found`), or something rests on it (`rests_on_it`).
+    Records are withdrawn as by `void`; an offer is withdrawn, a duty goes back to the officer or unit that had it.
+    Refuses: not one's own act (`act_not_found`), or something rests on it (`rests_on_it`). With `leave_resting` the duties
+    on which something rests are left as they are and counted, and only an act of nothing else is refused.
     """
     undo_act = ids.derived_id(act, "undo")
     if _act_known(undo_act):
@@ -634,26 +636,29 @@ def undo(*, by, act: UUID) -> Handled:
     )
     if not rows:
         raise Refused("act_not_found", "没有可撤销的操作。", "There is nothing of yours to undo.")
-    fact_ids = [row[0] for row in rows]
     with engine():
-        resting = _rows(
-            """
-            SELECT 1 FROM loop l JOIN movement m ON m.loop = l.id
-            WHERE l.id IN (SELECT loop FROM movement WHERE at_fact = ANY(%(f)s))
-              AND m.id > (SELECT max(id) FROM movement WHERE at_fact = ANY(%(f)s) AND loop = l.id)
-            UNION ALL SELECT 1 FROM handled WHERE voids = ANY(%(f)s) LIMIT 1
-            """,
-            {"f": fact_ids},
-        )
-    if resting:
+        resting = {
+            fact
+            for (fact,) in _rows(
+                """
+                SELECT own.at_fact FROM movement own WHERE own.at_fact = ANY(%(f)s) AND EXISTS (
+                  SELECT 1 FROM movement later WHERE later.loop = own.loop AND later.id > own.id AND later.at_fact <> own.at_fact)
+                UNION SELECT voids FROM handled WHERE voids = ANY(%(f)s)
+                """,
+                {"f": [row[0] for row in rows]},
+            )
+        }
+    standing = [row for row in rows if row[0] not in resting]
+    if resting and not (leave_resting and standing):
         raise Refused(
             "rests_on_it", "后面已有办理，不能撤销；请用作废并写明原因。", "Something rests on it; withdraw it with a reason instead."
         )
+    n_left, rows = len(rows) - len(standing), standing
+    fact_ids = [row[0] for row in rows]
     kinds = {row[1] for row in rows}
     if not any(kind.startswith("loops.") for kind in kinds):
-        # All of the act are withdrawn before anything follows: none of them takes another's place.
-        undo_effects({row[0]: _withdrawal(row[0], row[3], row[2], row[4], "撤销", by, undo_act).fact for row in rows})
-        return Handled(len(rows), undo_act)
+        undo_effects(_withdraw_all(rows, by, undo_act))
+        return Handled(len(rows), undo_act, n_left=n_left)
     if len(kinds) != 1:
         raise Refused("not_voidable", "这个操作不能撤销。", "This act cannot be undone.")
     with engine():
@@ -663,9 +668,15 @@ def undo(*, by, act: UUID) -> Handled:
     if kind == facts.OFFERED.name:
         _end_offers([d for d in duties if d.offered_to is not None], facts.RETURNED, "returned", by, undo_act, "撤销")
     elif kind == facts.ASSIGNED.name:
-        _append(facts.ASSIGNED, duties, by, undo_act, {"unit": [d.owner for d in duties], "officer": None, "reason": "撤销"})
         with engine():
-            _rows("UPDATE loop SET assignee = NULL WHERE id = ANY(%s)", (loops,))
+            before = dict(_rows(_ASSIGNED_BEFORE, {"loops": [d.id for d in duties], "facts": fact_ids}))
+        again = [before.get(d.id) for d in duties]
+        _append(facts.ASSIGNED, duties, by, undo_act, {"unit": [d.owner for d in duties], "officer": again, "reason": "撤销"})
+        with engine():
+            _rows(
+                "UPDATE loop l SET assignee = w.officer FROM unnest(%s::bigint[], %s::int[]) AS w(loop, officer) WHERE l.id = w.loop",
+                ([d.id for d in duties], again),
+            )
     elif kind in (facts.ACCEPTED.name, facts.REASSIGNED.name):
         with engine():
             back = dict(_rows("SELECT loop, from_unit FROM movement WHERE at_fact = ANY(%s)", (fact_ids,)))
@@ -678,9 +689,39 @@ def undo(*, by, act: UUID) -> Handled:
             if part:
                 _move(part, back, "reassigned", place=place)
     elif kind == facts.WAIVED.name:
-        # All of the act are withdrawn before anything follows: none of them takes another's place.
-        undo_effects({row[0]: _withdrawal(row[0], row[3], row[2], row[4], "撤销", by, undo_act).fact for row in rows})
-        return Handled(len(loops), undo_act)
+        undo_effects(_withdraw_all(rows, by, undo_act))
+        return Handled(len(loops), undo_act, n_left=n_left)
     else:
         raise Refused("not_voidable", "这个操作不能撤销。", "This act cannot be undone.")
-    return Handled(len(duties), undo_act)
+    return Handled(len(duties), undo_act, n_left=n_left)
+
+
+# Whom a duty was given to before these facts, while its present unit held it: a move clears the name.
+_ASSIGNED_BEFORE = """
+SELECT DISTINCT ON (h.loop) h.loop, h.officer FROM handled h JOIN fact f ON f.id = h.fact
+WHERE h.loop = ANY(%(loops)s) AND f.kind IN ('loops.assigned', 'loops.accepted', 'loops.reassigned') AND NOT f.id = ANY(%(facts)s)
+ORDER BY h.loop, f.received_at DESC, f.id DESC
+"""
+
+
+def _withdraw_all(rows: Sequence[tuple], by, act: UUID) -> dict[UUID, UUID]:
+    """Withdrawals of one's own facts (id, kind, subject, event, region), set-based: fact -> the fact that withdraws it.
+
+    All of an act are withdrawn before anything follows: none of them takes another's place.
+    """
+    made = {row[0]: ids.derived_id(act, facts.VOIDED.name, row[0]) for row in rows}
+    for event in sorted({row[3] for row in rows}):
+        some = [row for row in rows if row[3] == event]
+        frame = pl.DataFrame(
+            {
+                "id": [str(made[row[0]]) for row in some],
+                "subject": [str(row[2]) for row in some],
+                "region": [row[4] for row in some],
+                "corrects": [str(row[0]) for row in some],
+                "voids": [str(row[0]) for row in some],
+            },
+            schema_overrides={"region": pl.Int64},
+        )
+        empty = {f.name: pl.lit(None, pl.Int64) for f in facts.VOIDED.fields if f.name not in ("voids", "reason")}
+        record_many(facts.VOIDED, frame.with_columns(**empty, reason=pl.lit("撤销")), event=event, by=by, act=act)
+    return made

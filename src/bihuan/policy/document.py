@@ -18,6 +18,7 @@ from bihuan.policy.rows import (
     Classes,
     ClockRow,
     Contact,
+    Count,
     Counting,
     GroupRow,
     Ladder,
@@ -71,6 +72,8 @@ class Lead(Strict):
     settle_within: Annotated[Span, Mark("身份疑点的判定时限", "time to settle who is who", "never")]
     referral_within: Annotated[Span, Mark("转协查的答复时限", "time for another city's answer", "never")]
     undo: Annotated[Span, Mark("可撤销时间", "time for undo", "never")]
+    list_kept: Annotated[Span | None, Mark("清单保存时间", "how long a list taken out is remembered", "never")] = None
+    waive_alone: Annotated[Count | None, Mark("一人可签的免办件数", "duties that one signature may waive", "fewer")] = None
 
     @model_validator(mode="after")
     def _clocks_for_duties(self) -> Lead:

@@ -17,6 +17,7 @@ from bihuan.policy.rows import (
     Adult,
     Classes,
     Contact,
+    Count,
     Counting,
     Ladder,
     Mark,
@@ -115,6 +116,8 @@ def _leaf(path: str, mark: Mark, row: Row, classes: dict[str, RuleRow]) -> Leaf:
             value, (zh, en) = (row.day_one, row.ends), _shown(row.day_one)
         case Word():
             value, (zh, en) = row.value, _shown(row.value)
+        case Count():
+            value, zh, en = row.value, f"{row.value} 件", str(row.value)
         case _:
             raise TypeError(f"no words for {type(row).__name__}")
     return Leaf(path, mark, value, zh or "无", en or "none", row)

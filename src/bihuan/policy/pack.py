@@ -57,6 +57,8 @@ class LeadRules:
     settle_within: timedelta
     referral_within: timedelta
     undo: timedelta
+    list_kept: timedelta | None  # None: to the end of the day
+    waive_alone: int | None  # more than these at once need a second signature; None: one is enough
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +158,8 @@ class Pack:
             settle_within=lead.settle_within.span,
             referral_within=lead.referral_within.span,
             undo=lead.undo.span,
+            list_kept=lead.list_kept.span if lead.list_kept else None,
+            waive_alone=lead.waive_alone.value if lead.waive_alone else None,
         )
 
     @property

@@ -91,6 +91,10 @@ class Word(Row):
     value: str
 
 
+class Count(Row):
+    value: Annotated[int, Field(ge=0)]
+
+
 class RungRow(Strict):
     after_minutes: Annotated[int, Field(ge=0)]
     steps_up: Annotated[int, Field(ge=1, le=3)]
