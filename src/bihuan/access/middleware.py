@@ -25,15 +25,14 @@ PUBLIC = ("/sign-in", "/healthz", "/i18n/setlang/")
 POST_KEY = "post"
 SAFE = ("GET", "HEAD")
 
-# "Not yours" and "not there" are one answer: nobody learns that something exists.
-_HIDDEN = {"lead_not_found", "duty_not_found", "fact_not_found", "person_not_found", "file_not_found", "unit_not_found", "act_not_found"}
-_HIDDEN |= {"feedback_not_found", "list_not_found"}
+# "Not yours" and "not there" are one answer: nobody learns that something exists. All such codes end alike.
+_HIDDEN = "_not_found"
 _STATUS = {"not_permitted": 403, "csrf": 403}
 
 
 def status_of(refused: Refused) -> int:
     """404 for what is not there or not yours, 403 for what the post may not do, 409 for what cannot be done now."""
-    return 404 if refused.code in _HIDDEN else _STATUS.get(refused.code, 409)
+    return 404 if refused.code.endswith(_HIDDEN) else _STATUS.get(refused.code, 409)
 
 
 def reading_scope(post: Post) -> scope.Scope:

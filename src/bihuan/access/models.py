@@ -53,6 +53,8 @@ class Post(models.Model):
 
     def is_valid(self) -> bool:
         """Whether the post is held on the product's day."""
+        if self.valid.isempty:
+            return False
         today = clock.today()
         return (self.valid.lower is None or self.valid.lower <= today) and (self.valid.upper is None or today < self.valid.upper)
 

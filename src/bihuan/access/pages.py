@@ -267,6 +267,8 @@ urlpatterns = [
     path("lock", lock, name="lock"),
     path("unlock", unlock, name="unlock"),
     path("", include("bihuan.access.account_pages")),
+    path("", include("bihuan.access.roster_pages")),
+    path("", include("bihuan.access.officer_pages")),
     path("sign-out", sign_out, name="sign_out"),
     path("post", choose_post, name="post"),
 ]

@@ -32,6 +32,14 @@ def tabs(post: Any) -> list[tuple[str, str, int | None]]:
         found.append(("persons", "/people", None))
     if post.may(Permission.LEDGER_AUDIT):
         found.append(("accounts", "/accounts", None))
+    if post.may(Permission.ROSTER_KEEP):
+        found.append(("roster", "/roster", None))
+    if post.may(Permission.ACCOUNT_MANAGE):
+        found.append(("officers", "/officers", None))
+    if post.may(Permission.LOG_READ):
+        found.append(("log", "/security-log", None))
+    if post.may(Permission.SYSTEM_WATCH):
+        found.append(("system", "/system", None))
     return found
 
 

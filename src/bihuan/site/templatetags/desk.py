@@ -147,6 +147,13 @@ def spoken_phone(value: str) -> str:
 
 
 @register.filter
+def spoken_code(value: str) -> str:
+    """402918 -> 402 918, as it is read out."""
+    half = len(value) // 2
+    return f"{value[:half]} {value[half:]}"
+
+
+@register.filter
 def spoken_document(value: str) -> SafeString | str:
     """An 18-digit number in groups of 6-8-4 for the eye; it copies as one word because the gaps are margins."""
     if len(value) != 18:
