@@ -49,7 +49,7 @@ l AS (
   INSERT INTO loop (event, region, scope, owner, due_at, opened_at, subject, opened_by, kind, key, pack)
   SELECT %(event)s, regions[at], scopes[at], units[at], due_at, %(from)s, subject, subject, %(kind)s, '2022-08-27', %(pack)s
   FROM made, place RETURNING id, due_at)
-INSERT INTO timer (loop, bucket, level) SELECT id, due_at + %(after)s, 1 FROM l
+INSERT INTO timer (loop, bucket, level, later) SELECT id, due_at + %(after)s, 1, ARRAY[due_at + %(then)s] FROM l
 """
 
 # The plain way: level and next moment stand in the duty, under an index by which the due ones are found.
@@ -133,10 +133,11 @@ def _fill(server: psycopg.Connection, rows: int, rounds: int, begins: datetime) 
         "kind": VERIFY.name,
         "pack": pack.key,
         "after": ladder[0].after,
+        "then": ladder[1].after,
         "from": begins,
         "due": DUE,
         "rounds": 2 * rounds,
-    }  # noqa: E501
+    }
     indexes = [line for (line,) in server.execute(_INDEXES).fetchall()]
     with server.transaction():
         for (line,) in server.execute(_DROP_INDEXES).fetchall():

@@ -82,7 +82,7 @@ class Duty:
         return tuple(self.kind.ladder(self.pack)) if self.due_at is not None else ()
 
     def start_timer(self) -> None:
-        self.timer = (self.due_at + self.rungs[0].after, 1) if self.rungs else None
+        self.timer = (self.pack.asks_at(self.due_at, self.rungs[0]), 1) if self.rungs else None
 
     def end(self, outcome: str, fact: UUID, act: UUID) -> None:
         self.closed_at = product_clock.now()
@@ -220,7 +220,8 @@ class Model:
             old = self.duties[no]
             if any(d.is_open for d in self.twins(old.kind, old.key, old.subject)):
                 continue
-            due_at = max(old.due_at, self.now() + old.kind.grace(old.pack)) if old.due_at is not None else None
+            least = old.pack.quiet.fold(self.now() + old.kind.grace(old.pack), self.now())
+            due_at = max(old.due_at, least) if old.due_at is not None else None
             old.successor = self.open(old.kind, old.subject, old.key, old.owner, due_at, fact, old.pack, act)
             made.append(old.successor)
         return made
@@ -291,7 +292,7 @@ class Model:
                 bucket, level = duty.timer
                 rungs = duty.rungs
                 self.fired.add((duty.name, level, bucket, self.above[duty.owner, rungs[level - 1].steps_up]))
-                duty.timer = (bucket - rungs[level - 1].after + rungs[level].after, level + 1) if level < len(rungs) else None
+                duty.timer = (duty.pack.asks_at(duty.due_at, rungs[level]), level + 1) if level < len(rungs) else None
 
 
 # --- random days ------------------------------------------------------------------------------------------------------

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -25,7 +24,7 @@ from bihuan.kernel.refused import Refused
 from bihuan.ledger.kinds import FactKind
 from bihuan.ledger.kinds import kind as fact_kind
 from bihuan.loops import declare, facts
-from bihuan.loops.record import Done, record, record_many
+from bihuan.loops.record import Done, record, record_many, rings
 from bihuan.policy import pack as packs
 
 BULK_MAX = 10_000
@@ -154,14 +153,14 @@ SELECT count(*) FROM cl
 
 # A successor is owed where a duty ended by what no longer stands, and nobody else in the cluster owes it already.
 _SUCCEED = """
-WITH w AS (SELECT * FROM unnest(%(loop)s::bigint[], %(fact)s::uuid[], %(grace)s::interval[], %(rung)s::interval[])
-           AS w(loop, fact, grace, rung)),
+WITH w AS (SELECT loop, fact, due_at, rungs::timestamptz[] AS rungs
+           FROM unnest(%(loop)s::bigint[], %(fact)s::uuid[], %(due)s::timestamptz[], %(rungs)s::text[]) AS w(loop, fact, due_at, rungs)),
 o AS (
   INSERT INTO loop (event, region, scope, owner, due_at, opened_at, subject, opened_by, kind, key, pack)
   -- of several duties of one person that ended together, one is owed again
   SELECT DISTINCT ON (l.event, l.kind, l.key, coalesce(c.root, l.subject))
          l.event, l.region, l.scope, coalesce(un.successor_id, l.owner),
-         CASE WHEN l.due_at IS NOT NULL THEN greatest(l.due_at, %(now)s + w.grace) END, %(now)s, l.subject, w.fact, l.kind, l.key, l.pack
+         w.due_at, %(now)s, l.subject, w.fact, l.kind, l.key, l.pack
   FROM w JOIN loop l ON l.id = w.loop JOIN unit un ON un.id = l.owner LEFT JOIN cluster c ON c.subject = l.subject
   WHERE l.closed_at IS NOT NULL AND NOT EXISTS (
     SELECT 1 FROM loop other LEFT JOIN cluster c2 ON c2.subject = other.subject
@@ -170,9 +169,10 @@ o AS (
   ORDER BY l.event, l.kind, l.key, coalesce(c.root, l.subject), l.id
   ON CONFLICT (event, kind, subject, key) WHERE closed_at IS NULL DO NOTHING
   RETURNING id, event, owner, kind, scope, due_at, subject, opened_by, key),
-n AS (SELECT o.*, w.loop AS forerunner, w.rung FROM o JOIN w ON w.fact = o.opened_by
+n AS (SELECT o.*, w.loop AS forerunner, w.rungs FROM o JOIN w ON w.fact = o.opened_by
       JOIN loop l ON l.id = w.loop AND l.kind = o.kind AND l.subject = o.subject AND l.key = o.key),
-ti AS (INSERT INTO timer (loop, bucket, level) SELECT id, due_at + rung, 1 FROM n WHERE due_at IS NOT NULL AND rung IS NOT NULL),
+ti AS (INSERT INTO timer (loop, bucket, level, later)
+       SELECT id, rungs[1], 1, rungs[2:] FROM n WHERE due_at IS NOT NULL AND cardinality(rungs) > 0),
 m AS (INSERT INTO movement (loop, at_fact, what, to_unit, received_at, due_at, forerunner)
       SELECT id, opened_by, 'opened', owner, %(now)s, due_at, forerunner FROM n),
 t AS (INSERT INTO tally_delta (event, unit, kind, day, opened, closed, moved_in, moved_out, late)
@@ -206,24 +206,59 @@ def close(fact_of: Mapping[int, UUID], outcome: str) -> int:
 
 
 def succeed(fact_of: Mapping[int, UUID]) -> list[int]:
-    """Open successors of closed duties: same kind, subject, key and last owner; due at the later of the old deadline
-    and now + the kind's grace. None where the cluster owes the duty already. Returns the new duties' ids."""
-    loops = sorted(fact_of)
-    if not loops:
+    """Open successors of closed duties: same kind, subject, key and last owner; due at the later of the old deadline and
+    now + the kind's grace, quiet hours folded in. None where the cluster owes the duty already. Returns the new duties' ids."""
+    wanted, when = sorted(fact_of), _when()
+    if not wanted:
         return []
-    found = {i: (kind, pack) for i, kind, pack in _rows("SELECT id, kind, pack FROM loop WHERE id = ANY(%s)", (loops,))}
-    terms: dict[tuple[str, str], tuple[timedelta, timedelta | None]] = {}
-    for kind, key in set(found.values()):
-        declared, pack = declare.kind(kind), packs.by_key(key)
-        ladder = tuple(declared.ladder(pack))
-        terms[kind, key] = (declared.grace(pack), ladder[0].after if ladder else None)
-    loops = [i for i in loops if i in found]
-    parameters = {
-        "loop": loops, "fact": [fact_of[i] for i in loops],
-        "grace": [terms[found[i]][0] for i in loops], "rung": [terms[found[i]][1] for i in loops],
-    }  # fmt: skip
     with engine():
-        return list(_rows(_SUCCEED, {**parameters, **_when()})[0][0])
+        found = _rows("SELECT id, kind, pack, due_at FROM loop WHERE id = ANY(%s) ORDER BY id", (wanted,))
+        classes = _night_classes({i: kind for i, kind, *_ in found})
+    loops, due, rungs = [], [], []
+    for i, kind, key, due_at in found:
+        declared, pack = declare.kind(kind), packs.by_key(key)
+        if due_at is not None:
+            least = when["now"] + declared.grace(pack)
+            folded = pack.quiet.fold(least, when["now"], classes.get(i)) if pack.quiet else least
+            due_at = max(due_at, folded)
+        loops.append(i)
+        due.append(due_at)
+        rungs.append(rings(declared.ladder(pack), pack, due_at, classes.get(i)) if due_at is not None else None)
+    parameters = {"loop": loops, "fact": [fact_of[i] for i in loops], "due": due, "rungs": rungs}
+    with engine():
+        return list(_rows(_SUCCEED, {**parameters, **when})[0][0])
+
+
+def _night_classes(kind_of: Mapping[int, str]) -> dict[int, str | None]:
+    """The class by which the pack's quiet hours know whose clock runs at night too, for each duty that has one.
+
+    It stands in the fact that last set the clock of the duty or, for a successor, of the duty before it.
+    """
+    columns: dict[str, str] = {}
+    for kind in set(kind_of.values()):
+        declared = declare.kind(kind)
+        for fact in (*declared.opens, *declared.extends) if declared.quiet else ():
+            if declared.quiet in {field.name for field in fact.fields}:
+                columns[fact.name] = declared.quiet
+    if not columns:
+        return {}
+    rows = _rows(
+        """
+        WITH RECURSIVE line AS (
+          SELECT i AS loop, i AS before, 0 AS steps FROM unnest(%(loops)s::bigint[]) i
+          UNION ALL SELECT line.loop, m.forerunner, steps + 1 FROM line
+          JOIN movement m ON m.loop = line.before AND m.what = 'opened' AND m.forerunner IS NOT NULL)
+        SELECT DISTINCT ON (line.loop) line.loop, f.id, f.kind
+        FROM line JOIN movement m ON m.loop = line.before AND m.what IN ('opened', 'extended')
+        JOIN fact f ON f.id = m.at_fact AND f.kind = ANY(%(kinds)s) ORDER BY line.loop, steps, m.id DESC
+        """,
+        {"loops": list(kind_of), "kinds": list(columns)},
+    )
+    said: dict[UUID, str | None] = {}
+    for name in {kind for *_, kind in rows}:
+        facts_of = [fact for _, fact, kind in rows if kind == name]
+        said |= dict(_rows(f"SELECT fact, {columns[name]} FROM {fact_kind(name).table} WHERE fact = ANY(%s)", (facts_of,)))
+    return {loop: said.get(fact) for loop, fact, _ in rows}
 
 
 # --- what officers do ---------------------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 """What must happen next, who owns it, by when, and which fact proves it."""
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import F, Q
 
@@ -102,11 +103,16 @@ class Movement(models.Model):
 
 
 class Timer(models.Model):
-    """The next rung of a duty's ladder of help, and only that. The tick takes what is due."""
+    """The next rung of a duty's ladder of help. The tick takes what is due.
+
+    `later`: when the rungs after it ring, in order. All of them were reckoned when the clock was set, quiet hours folded
+    in: nothing that is changed afterwards moves a clock.
+    """
 
     loop = models.BigIntegerField(primary_key=True)
     bucket = models.DateTimeField()
     level = models.SmallIntegerField()
+    later = ArrayField(models.DateTimeField(), db_default=[])
 
     class Meta:
         db_table = "timer"

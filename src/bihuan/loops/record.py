@@ -62,17 +62,17 @@ class Decisions:
     """What the declarations answer for the distinct combinations of a batch, as the arrays of the statement."""
 
     def __init__(self) -> None:
-        self.opens: list[tuple] = []  # combo, kind, owner, due_at, pack, first rung
+        self.opens: list[tuple] = []  # combo, kind, owner, due_at, pack, rungs
         self.closes: list[tuple] = []  # combo, kind
-        self.extends: list[tuple] = []  # combo, kind, due_at, first rung
+        self.extends: list[tuple] = []  # combo, kind, due_at, rungs
         self.ladders: dict[tuple[str, str], tuple] = {}
 
     def parameters(self) -> dict[str, list]:
         opens = list(zip(*self.opens, strict=True)) or [()] * 6
         closes = list(zip(*self.closes, strict=True)) or [()] * 2
         extends = list(zip(*self.extends, strict=True)) or [()] * 4
-        names = ("od_combo", "od_kind", "od_owner", "od_due", "od_pack", "od_rung", "cd_combo", "cd_kind",
-                 "xd_combo", "xd_kind", "xd_due", "xd_rung")  # fmt: skip
+        names = ("od_combo", "od_kind", "od_owner", "od_due", "od_pack", "od_rungs", "cd_combo", "cd_kind",
+                 "xd_combo", "xd_kind", "xd_due", "xd_rungs")  # fmt: skip
         return {name: list(values) for name, values in zip(names, [*opens, *closes, *extends], strict=True)}
 
 
@@ -121,7 +121,8 @@ def decide(kind: FactKind, combos: Iterable[Mapping[str, Any]], event: int, now:
             if when.fn(*(combo[r] for r in when.reads), context):
                 owner = loop.owner.fn(*(combo[r] for r in loop.owner.reads), context) or context.city_desk
                 due_at = deadline(loop, combo, context)
-                decisions.opens.append((no, loop.name, owner, due_at, pack.key, _first_rung(loop, pack, due_at, decisions)))
+                rungs = _rungs(loop, pack, due_at, combo, decisions)
+                decisions.opens.append((no, loop.name, owner, due_at, pack.key, rungs))
         for loop in closed:
             when = loop.closes[kind]
             if when.fn(*(combo[r] for r in when.reads), context):
@@ -130,7 +131,7 @@ def decide(kind: FactKind, combos: Iterable[Mapping[str, Any]], event: int, now:
             start = combo[loop.extends[kind]]
             if start is not None:
                 due_at = deadline(loop, {**combo, loop.due.base: start, "received_at": start}, context)
-                decisions.extends.append((no, loop.name, due_at, _first_rung(loop, pack, due_at, decisions)))
+                decisions.extends.append((no, loop.name, due_at, _rungs(loop, pack, due_at, combo, decisions)))
     return decisions
 
 
@@ -148,14 +149,19 @@ def deadline(loop: declare.LoopKind, combo: Mapping[str, Any], context: declare.
     return context.pack.quiet.fold(due_at, base, combo.get(loop.quiet) if loop.quiet else None)
 
 
-def _first_rung(loop: declare.LoopKind, pack, due_at: datetime | None, decisions: Decisions):
+def _rungs(loop: declare.LoopKind, pack, due_at: datetime | None, combo: Mapping[str, Any], decisions: Decisions) -> str | None:
     if due_at is None:
         return None
     ladder = tuple(loop.ladder(pack))
     if not ladder:
         raise ValueError(f"{loop.name}: a deadline without a ladder of help in {pack.key}")
     decisions.ladders[pack.key, loop.name] = ladder
-    return ladder[0].after
+    return rings(ladder, pack, due_at, combo.get(loop.quiet) if loop.quiet else None)
+
+
+def rings(ladder: Iterable[Any], pack: Any, due_at: datetime, origin_class: str | None) -> str:
+    """When each rung of a ladder rings, as PostgreSQL reads an array of moments. Reckoned once, when the clock is set."""
+    return _literal([pack.asks_at(due_at, rung, origin_class) for rung in ladder])
 
 
 _ladders_written: set[tuple[str, str, str]] = set()

@@ -59,21 +59,21 @@ _MEMBERS = """SELECT r.id, r.event, r.loop_key, r.combo, c.subject FROM r JOIN c
 # `x`: duties whose deadline a fact moves. Few kinds of fact do that; for the others the planner is told that there are none.
 _EXTENDED = """UPDATE loop l SET due_at = hit.due_at
   FROM (SELECT DISTINCT ON (m.event, m.subject, m.loop_key, xd.kind)
-               m.id AS fact, m.event, m.subject, m.loop_key, xd.kind, xd.due_at, xd.rung
+               m.id AS fact, m.event, m.subject, m.loop_key, xd.kind, xd.due_at, xd.rungs
         FROM m JOIN xd USING (combo) JOIN f USING (id) ORDER BY m.event, m.subject, m.loop_key, xd.kind, xd.due_at DESC) hit
   WHERE l.subject = hit.subject AND l.kind = hit.kind AND l.key = hit.loop_key AND l.event = hit.event AND l.closed_at IS NULL
-  RETURNING l.id, l.event, l.owner, l.kind, l.due_at, hit.fact, hit.rung"""
+  RETURNING l.id, l.event, l.owner, l.kind, l.due_at, hit.fact, hit.rungs"""
 # A duty just opened has no timer yet; one whose deadline moves may have.
 _TIMERS_AGAIN = """
-  UNION ALL SELECT x.id, x.due_at + x.rung, 1 FROM x WHERE x.rung IS NOT NULL
-  ON CONFLICT (loop) DO UPDATE SET bucket = excluded.bucket, level = 1"""
+  UNION ALL SELECT x.id, x.rungs[1], 1, x.rungs[2:] FROM x WHERE x.rungs IS NOT NULL
+  ON CONFLICT (loop) DO UPDATE SET bucket = excluded.bucket, level = 1, later = excluded.later"""
 _NONE_EXTENDED = """SELECT NULL::bigint AS id, NULL::int AS event, NULL::int AS owner, NULL::text AS kind, NULL::timestamptz AS due_at,
-         NULL::uuid AS fact, NULL::interval AS rung WHERE false"""
+         NULL::uuid AS fact, NULL::timestamptz[] AS rungs WHERE false"""
 
 # A duty is opened at the unit that jurisdiction names; one that has ended is answered for by its successor.
-_OPENINGS = """SELECT o.combo, o.kind, u.id AS owner, o.due_at, o.pack, o.rung, u.region_id AS region, s.scope
+_OPENINGS = """SELECT o.combo, o.kind, u.id AS owner, o.due_at, o.pack, o.rungs::timestamptz[] AS rungs, u.region_id AS region, s.scope
   FROM unnest(%(od_combo)s::int[], %(od_kind)s::text[], %(od_owner)s::int[], %(od_due)s::timestamptz[],
-              %(od_pack)s::text[], %(od_rung)s::interval[]) AS o(combo, kind, owner, due_at, pack, rung)
+              %(od_pack)s::text[], %(od_rungs)s::text[]) AS o(combo, kind, owner, due_at, pack, rungs)
   JOIN unit named ON named.id = o.owner
   JOIN unit u ON u.id = CASE WHEN named.valid @> %(day)s::date THEN named.id ELSE coalesce(named.successor_id, named.id) END
   JOIN region_scope s ON s.region_id = u.region_id AND s.valid @> %(day)s::date"""
@@ -85,7 +85,7 @@ _OWED = """SELECT m.id, l.kind FROM m JOIN loop l ON l.subject = m.subject AND l
 
 # `wanted`: the duties to open, one per person, kind and key, where nobody owes it and it was not met before.
 _WANTED = """SELECT DISTINCT ON (r.event, od.kind, r.root, r.loop_key)
-         r.event, od.region, od.scope, od.owner, od.due_at, r.subject, r.id AS fact, od.kind, r.loop_key, od.pack, od.rung
+         r.event, od.region, od.scope, od.owner, od.due_at, r.subject, r.id AS fact, od.kind, r.loop_key, od.pack, od.rungs
   FROM r JOIN od USING (combo)
   WHERE NOT r.known  -- a row said again must not stand in a new one's place
     AND NOT EXISTS (SELECT 1 FROM owed WHERE owed.id = r.id AND owed.kind = od.kind)
@@ -142,8 +142,8 @@ f AS (
 d AS (INSERT INTO {kind.table} (fact{listed}) SELECT r.id{"".join(", r." + n for n in names)} FROM r JOIN f USING (id)),
 cd AS (SELECT * FROM unnest(%(cd_combo)s::int[], %(cd_kind)s::text[]) AS c(combo, kind)),
 xd AS (
-  SELECT * FROM unnest(%(xd_combo)s::int[], %(xd_kind)s::text[], %(xd_due)s::timestamptz[], %(xd_rung)s::interval[])
-  AS x(combo, kind, due_at, rung)),
+  SELECT combo, kind, due_at, rungs::timestamptz[] AS rungs
+  FROM unnest(%(xd_combo)s::int[], %(xd_kind)s::text[], %(xd_due)s::timestamptz[], %(xd_rungs)s::text[]) AS x(combo, kind, due_at, rungs)),
 cl AS (
   UPDATE loop l SET closed_at = %(now)s, closed_by = hit.fact, outcome = 'met', offered_to = NULL, offered_until = NULL
   FROM (SELECT DISTINCT ON (m.event, m.subject, m.loop_key, cd.kind) m.id AS fact, m.event, m.subject, m.loop_key, cd.kind
@@ -161,9 +161,9 @@ x AS ({_EXTENDED if extends else _NONE_EXTENDED}),
 xl AS (  -- extended duties that were counted late: their first rung had fired
   SELECT x.* FROM x WHERE NOT EXISTS (SELECT 1 FROM timer t WHERE t.loop = x.id AND t.level = 1)),
 ti AS (
-  INSERT INTO timer (loop, bucket, level)
-  SELECT o.id, o.due_at + w.rung, 1 FROM o JOIN wanted w ON w.fact = o.opened_by AND w.kind = o.kind
-  WHERE o.due_at IS NOT NULL AND w.rung IS NOT NULL{_TIMERS_AGAIN if extends else ""}),
+  INSERT INTO timer (loop, bucket, level, later)
+  SELECT o.id, w.rungs[1], 1, w.rungs[2:] FROM o JOIN wanted w ON w.fact = o.opened_by AND w.kind = o.kind
+  WHERE o.due_at IS NOT NULL AND w.rungs IS NOT NULL{_TIMERS_AGAIN if extends else ""}),
 mv AS (
   INSERT INTO movement (loop, at_fact, what, from_unit, to_unit, received_at, due_at)
   SELECT id, closed_by, 'closed', owner, NULL::int, %(now)s, NULL::timestamptz FROM cl

@@ -32,9 +32,9 @@ _ID = """(lpad(to_hex((extract(epoch FROM %(now)s::timestamptz) * 1000)::bigint)
   || '7' || substr(h, 1, 3) || 'a' || substr(h, 4, 15))::uuid"""
 
 _TICK = f"""
-WITH due AS (DELETE FROM timer WHERE bucket <= %(now)s RETURNING loop, bucket, level),
+WITH due AS (DELETE FROM timer WHERE bucket <= %(now)s RETURNING loop, bucket, level, later),
 hit AS MATERIALIZED (
-  SELECT d.loop, d.bucket, d.level, l.owner, l.kind, l.event, l.pack, r.after, ul.above_id AS unit, date_trunc('minute', d.bucket) AS minute
+  SELECT d.loop, d.bucket, d.level, l.owner, l.kind, l.event, d.later, ul.above_id AS unit, date_trunc('minute', d.bucket) AS minute
   FROM due d JOIN loop l ON l.id = d.loop AND l.closed_at IS NULL
   JOIN rung r ON r.pack = l.pack AND r.kind = l.kind AND r.level = d.level
   JOIN unit_line ul ON ul.unit_id = l.owner AND ul.steps = r.steps_up),
@@ -57,9 +57,8 @@ fi AS (
   SELECT h.bucket, h.unit, h.level, h.loop, g.fact, h.owner FROM hit h JOIN g USING (event, unit, level, minute)
   ORDER BY h.loop),  -- an index takes what comes in its order twice as fast
 nx AS (
-  INSERT INTO timer (loop, bucket, level)
-  SELECT h.loop, h.bucket - h.after + r.after, r.level FROM hit h
-  JOIN rung r ON r.pack = h.pack AND r.kind = h.kind AND r.level = h.level + 1),
+  INSERT INTO timer (loop, bucket, level, later)
+  SELECT loop, later[1], level + 1, later[2:] FROM hit WHERE cardinality(later) > 0),
 ta AS (
   INSERT INTO tally_delta (event, unit, kind, day, opened, closed, moved_in, moved_out, late)
   SELECT event, owner, kind, %(day)s, 0, 0, 0, 0, count(*) FROM hit WHERE level = 1 GROUP BY event, owner, kind)

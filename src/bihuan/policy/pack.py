@@ -178,8 +178,13 @@ class Pack:
         return self.quiet.fold(opened_at + within, opened_at, origin_class) if self.quiet else opened_at + within
 
     def asks_at(self, due_at: datetime, rung: Rung, origin_class: str | None = None) -> datetime:
-        """When a rung of the ladder rings for a duty due at `due_at`: nobody is asked for help in quiet hours."""
-        return self.quiet.fold(due_at + rung.after, due_at, origin_class) if self.quiet else due_at + rung.after
+        """When a rung of the ladder rings for a duty due at `due_at`: with the deadline, or so much waking time after it.
+
+        Nobody is asked for help in quiet hours, except for the classes that are called at night too.
+        """
+        if self.quiet is None or not rung.after:  # a deadline never lies inside quiet hours: `fold` made it
+            return due_at + rung.after
+        return self.quiet.fold(due_at + rung.after, due_at, origin_class)
 
     @property
     def origin_classes(self) -> tuple[str, ...]:
