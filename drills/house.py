@@ -115,22 +115,20 @@ class Browser:
 
 
 def session_of(login: str) -> str:
-    """A signed-in session of an officer of the demonstration, made as the sign-in page makes it."""
-    from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
-    from django.contrib.sessions.backends.db import SessionStore
+    """A signed-in session of an officer of the demonstration."""
+    from django.test import Client
 
     from bihuan.access import queries
     from bihuan.site import setup
 
     with setup.acting("app"):
         post = queries.post_of(login)
-        store = SessionStore()
-        store[SESSION_KEY] = str(post.officer.pk)
-        store[BACKEND_SESSION_KEY] = "django.contrib.auth.backends.ModelBackend"
-        store[HASH_SESSION_KEY] = post.officer.get_session_auth_hash()
-        store["post"] = post.id
-        store.create()
-        return store.session_key
+        signed_in = Client(headers={"host": "localhost"})
+        signed_in.force_login(post.officer)
+        session = signed_in.session
+        session["post"] = post.id
+        session.save()
+        return session.session_key
 
 
 def superuser() -> psycopg.Connection:

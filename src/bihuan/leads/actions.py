@@ -243,40 +243,40 @@ def answer_referral(*, by, lead: UUID, accepted: bool, answer: str, fact_id: UUI
 
 
 @action
-def give_back(*, by, loops: list[int], reason: str, act: UUID):
+def give_back(*, by, loops: list[int], reason: str, act: UUID, seen: dict[int, str] | None = None):
     """Return duties to the level from which they came: offered to the desk above, which may accept; until then ours."""
     require(by, Permission.DUTY_MOVE)
-    return handle.offer(by=by, loops=loops, to_unit=regions.above(by.unit_id, 1), reason=reason, act=act)
+    return handle.offer(by=by, loops=loops, to_unit=regions.above(by.unit_id, 1), reason=reason, act=act, seen=seen)
 
 
 @action
-def offer(*, by, loops: list[int], to_unit: int, reason: str, act: UUID):
-    return handle.offer(by=by, loops=loops, to_unit=to_unit, reason=reason, act=act)
+def offer(*, by, loops: list[int], to_unit: int, reason: str, act: UUID, seen: dict[int, str] | None = None):
+    return handle.offer(by=by, loops=loops, to_unit=to_unit, reason=reason, act=act, seen=seen)
 
 
 @action
-def accept(*, by, loops: list[int], act: UUID):
-    return handle.accept(by=by, loops=loops, act=act)
+def accept(*, by, loops: list[int], act: UUID, seen: dict[int, str] | None = None):
+    return handle.accept(by=by, loops=loops, act=act, seen=seen)
 
 
 @action
-def decline(*, by, loops: list[int], reason: str, act: UUID):
-    return handle.return_(by=by, loops=loops, reason=reason, act=act)
+def decline(*, by, loops: list[int], reason: str, act: UUID, seen: dict[int, str] | None = None):
+    return handle.return_(by=by, loops=loops, reason=reason, act=act, seen=seen)
 
 
 @action
-def assign(*, by, loops: list[int], officer: int | None, act: UUID):
-    return handle.assign(by=by, loops=loops, officer=officer, act=act)
+def assign(*, by, loops: list[int], officer: int | None, act: UUID, seen: dict[int, str] | None = None):
+    return handle.assign(by=by, loops=loops, officer=officer, act=act, seen=seen)
 
 
 @action
-def reassign(*, by, loops: list[int], to_unit: int, reason: str, act: UUID):
-    return handle.reassign(by=by, loops=loops, to_unit=to_unit, reason=reason, act=act)
+def reassign(*, by, loops: list[int], to_unit: int, reason: str, act: UUID, seen: dict[int, str] | None = None):
+    return handle.reassign(by=by, loops=loops, to_unit=to_unit, reason=reason, act=act, seen=seen)
 
 
 @action
-def waive(*, by, loops: list[int], reason: str, act: UUID):
-    return handle.waive(by=by, loops=loops, reason=reason, act=act)
+def waive(*, by, loops: list[int], reason: str, act: UUID, seen: dict[int, str] | None = None):
+    return handle.waive(by=by, loops=loops, reason=reason, act=act, seen=seen)
 
 
 @action

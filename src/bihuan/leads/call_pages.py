@@ -25,6 +25,7 @@ from bihuan.leads.lines import answered_words, head_of, origin_of
 from bihuan.leads.loops import VERIFY
 from bihuan.leads.saving import again, go_to, require_same, saved
 from bihuan.leads.words import OUTCOMES, SOURCES, WHAT, day_words
+from bihuan.loops.meanwhile import tag
 
 _PHONES_SHOWN = 3
 
@@ -107,7 +108,7 @@ def _act_page(request: HttpRequest, lead_id: UUID, fact_id: str, errors: list[di
         "return_url": "/duties/decline" if asked else "/duties/return" if mine else "",
         "accept_url": "/duties/accept" if asked else "",
         "return_reasons": [{"code": code, "sentence": text} for code, text in forms.RETURNS.items()],
-        "loop": duty["id"],
+        "loop": f"{duty['id']}.{tag(duty['owner'], duty['assignee'], duty['offered_to'])}",
         "act": new_act(),
         "asked": asked,
         "giver": duty["owner_name"],

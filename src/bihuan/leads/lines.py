@@ -18,6 +18,7 @@ from bihuan.kernel import clock
 from bihuan.leads import queries
 from bihuan.leads.models import Lead
 from bihuan.leads.words import PAGE_OF, SOURCES, WHAT, clock_time, day_words
+from bihuan.loops.meanwhile import tag
 
 _VILLAGE_LEVEL = 5
 
@@ -71,7 +72,7 @@ def lines(request: HttpRequest, duties: list[dict[str, Any]], now: datetime) -> 
         )
         rows.append(
             {
-                "loop": duty["id"],
+                "loop": f"{duty['id']}.{tag(duty['owner'], duty['assignee'], duty['offered_to'])}",
                 "number": no + 1,
                 "name": name,
                 "kind": kind,

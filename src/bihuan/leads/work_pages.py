@@ -144,17 +144,28 @@ def targets(below: list[dict[str, Any]], post: Any) -> list[dict[str, Any]]:
 
 
 def picked(request: HttpRequest) -> list[int]:
-    chosen = {int(text) for text in request.POST.getlist("loop")[: BULK_MAX + 1] if text.isascii() and text.isdigit() and len(text) < 19}
+    """The duties chosen on a page."""
+    return sorted(shown(request))
+
+
+def shown(request: HttpRequest) -> dict[int, str]:
+    """The duties chosen, and what the page showed of each: who held it, who worked on it, who was asked ("" where it says nothing)."""
+    chosen: dict[int, str] = {}
+    for text in request.POST.getlist("loop")[: BULK_MAX + 1]:
+        number, _dot, seen = text.partition(".")
+        if number.isascii() and number.isdigit() and len(number) < 19:
+            chosen[int(number)] = seen
     if not chosen:
         raise Refused("nothing_chosen", "请先选中要办的人。", "Please choose some lines first.")
-    return sorted(chosen)
+    return chosen
 
 
 @require_POST
 def move(request: HttpRequest, verb: str) -> HttpResponse:
     """Accept, assign, return or reassign the chosen duties. The same form sent twice is one act."""
     post = allow(request, Permission.DUTY_MOVE)
-    page_act, loops = act_of(request), picked(request)
+    page_act, chosen = act_of(request), shown(request)
+    loops, seen = sorted(chosen), {loop: seen for loop, seen in chosen.items() if seen}
     reason = forms.stored(forms.RETURNS, request.POST.get("reason", "")) or " ".join(request.POST.get("why", "").split())[:200]
     if verb == "accept":
         call, text = (actions.accept, {}), _("已接收 %(n)s 件")
@@ -172,7 +183,7 @@ def move(request: HttpRequest, verb: str) -> HttpResponse:
     action, more = call
     act = ids.derived_id(page_act, verb, *loops, *sorted(more.items()))
     with once(request, act):  # the doors know a repeated act; here the second click only waits for the first
-        done = action(by=post, loops=loops, act=act, **more)
+        done = action(by=post, loops=loops, act=act, seen=seen, **more)
     if isinstance(done, Refused):
         raise done
     with reading(request):

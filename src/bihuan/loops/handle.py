@@ -23,7 +23,7 @@ from bihuan.kernel import clock, ids
 from bihuan.kernel.refused import Refused
 from bihuan.ledger.kinds import FactKind
 from bihuan.ledger.kinds import kind as fact_kind
-from bihuan.loops import declare, facts
+from bihuan.loops import declare, facts, meanwhile
 from bihuan.loops.record import Done, record, record_many, rings
 from bihuan.policy import pack as packs
 
@@ -77,7 +77,10 @@ def _lock(loops: Iterable[int]) -> list[_Duty]:
 
 
 def _act_known(act: UUID) -> bool:
-    return bool(_rows("SELECT 1 FROM fact WHERE act = %s LIMIT 1", (act,)))
+    """Was this act done before? The same act sent twice at once waits here for the first."""
+    _rows("SELECT pg_advisory_xact_lock(hashtextextended(%s, 1))", (str(act),))
+    with engine():  # whoever gave the duty away may no longer see it
+        return bool(_rows("SELECT 1 FROM fact WHERE act = %s LIMIT 1", (act,)))
 
 
 def _append(kind: FactKind, duties: Sequence[_Duty], by, act: UUID, details: Mapping[str, Any]) -> dict[int, UUID]:
@@ -264,27 +267,27 @@ def _night_classes(kind_of: Mapping[int, str]) -> dict[int, str | None]:
 # --- what officers do ---------------------------------------------------------------------------------------------
 
 
-def _may(by, duties: Sequence[_Duty], permission: Permission) -> None:
-    """Refuses when the post may not touch one of the duties: its place is in range, or the unit holds or is offered it."""
-    require(by, permission)
-    lo, hi = by.scope
-    for duty in duties:
-        holder = by.unit_id if by.unit_id in (duty.owner, duty.offered_to) else None
-        if not decide(Role(by.role), permission, lo, hi, by.unit_id, duty.scope, holder):
-            raise _not_here()
-
-
 def _not_here() -> Refused:
     # The same words for "not yours" and "not there": a refusal must not tell that something exists.
     return Refused("duty_not_found", "没有这件待办，或已办结，或不归您管。", "There is no such open duty, or it is not yours.")
 
 
-def _found(by, loops: Sequence[int], permission: Permission) -> list[_Duty]:
+def _found(by, loops: Sequence[int], permission: Permission, seen: Mapping[int, str] | None = None) -> list[_Duty]:
+    """The duties, locked. Refuses when the post may not touch one of them (its place is in range, or the unit holds or is
+    offered it), when one is closed, or is no longer as the page showed it (`seen`); who had a part in it is told why.
+    """
+    require(by, permission)
     with engine():
         duties = _lock(loops)
-    if len(duties) < len(set(loops)):
-        raise _not_here()
-    _may(by, duties, permission)
+    lo, hi = by.scope
+    mine = set()
+    for duty in duties:
+        holder = by.unit_id if by.unit_id in (duty.owner, duty.offered_to) else None
+        if decide(Role(by.role), permission, lo, hi, by.unit_id, duty.scope, holder):
+            mine.add(duty.id)
+    if missing := sorted(set(loops) - mine):
+        raise meanwhile.refusal(by, missing, _not_here)
+    meanwhile.require_seen(by, duties, seen, _not_here)
     return duties
 
 
@@ -316,7 +319,7 @@ def _within(by, unit: int) -> None:
         )
 
 
-def offer(*, by, loops: Sequence[int], to_unit: int, reason: str, act: UUID) -> Handled:
+def offer(*, by, loops: Sequence[int], to_unit: int, reason: str, act: UUID, seen: Mapping[int, str] | None = None) -> Handled:
     """Ask another unit to take duties over; the giver owns them until they are accepted (minutes from the pack).
 
     Refuses: a duty that is not open, not one's own, already offered (`already_offered`), or offered to its owner; a
@@ -327,11 +330,17 @@ def offer(*, by, loops: Sequence[int], to_unit: int, reason: str, act: UUID) -> 
     if not reason.strip():
         raise Refused("reason_missing", "请写明移交原因。", "Please give the reason.", "reason")
     _living(to_unit)
-    duties = _found(by, loops, Permission.DUTY_MOVE)
+    duties = _found(by, loops, Permission.DUTY_MOVE, seen)
     _owned(by, duties)
     for duty in duties:
         if duty.offered_to is not None:
-            raise Refused("already_offered", "这件事已在移交中，请等对方接收或先撤回。", "This duty is already offered.", str(duty.id))
+            last = meanwhile.refusal(by, [duty.id], _not_here)
+            raise Refused(
+                "already_offered",
+                f"这件事已在移交中，请等对方接收或先撤回。{last.zh}",
+                f"This duty is already offered. {last.en}",
+                str(duty.id),
+            )
         if duty.owner == to_unit:
             raise Refused("offer_to_owner", "这件事本来就在该单位。", "That unit already owns this duty.", str(duty.id))
     _offer(duties, {duty.id: to_unit for duty in duties}, by, act, reason)
@@ -366,18 +375,21 @@ def _offer(duties: Sequence[_Duty], unit_of: Mapping[int, int], by, act: UUID, r
         )  # fmt: skip
 
 
-def accept(*, by, loops: Sequence[int], act: UUID) -> Handled:
+def accept(*, by, loops: Sequence[int], act: UUID, seen: Mapping[int, str] | None = None) -> Handled:
     """Take over duties offered to one's unit: from now on it owns them.
 
     Refuses: not offered to this unit (`not_offered`), or the offer has run out (`offer_expired`).
     """
     if _act_known(act):
         return Handled(len(loops), act, repeated=True)
-    duties = _found(by, loops, Permission.DUTY_MOVE)
+    duties = _found(by, loops, Permission.DUTY_MOVE, seen)
     now = clock.now()
     for duty in duties:
         if duty.offered_to != by.unit_id:
-            raise Refused("not_offered", "这件事没有移交给您单位。", "This duty is not offered to your unit.", str(duty.id))
+            last = meanwhile.refusal(by, [duty.id], _not_here)
+            raise Refused(
+                "not_offered", f"这件事没有移交给您单位。{last.zh}", f"This duty is not offered to your unit. {last.en}", str(duty.id)
+            )
         if duty.offered_until <= now:
             raise Refused("offer_expired", "移交已过时，请对方重新移交。", "The offer has run out; ask for it again.", str(duty.id))
     made = _append(facts.ACCEPTED, duties, by, act, {"unit": by.unit_id})
@@ -385,16 +397,17 @@ def accept(*, by, loops: Sequence[int], act: UUID) -> Handled:
     return Handled(n, act)
 
 
-def return_(*, by, loops: Sequence[int], reason: str, act: UUID) -> Handled:
+def return_(*, by, loops: Sequence[int], reason: str, act: UUID, seen: Mapping[int, str] | None = None) -> Handled:
     """End an offer without taking it: the unit asked declines, or the giver withdraws. The giver still owns it."""
     if _act_known(act):
         return Handled(len(loops), act, repeated=True)
     if not reason.strip():
         raise Refused("reason_missing", "请写明退回原因。", "Please give the reason.", "reason")
-    duties = _found(by, loops, Permission.DUTY_MOVE)
+    duties = _found(by, loops, Permission.DUTY_MOVE, seen)
     for duty in duties:
         if duty.offered_to is None:
-            raise Refused("not_offered", "这件事不在移交中。", "This duty is not offered.", str(duty.id))
+            last = meanwhile.refusal(by, [duty.id], _not_here)
+            raise Refused("not_offered", f"这件事不在移交中。{last.zh}", f"This duty is not offered. {last.en}", str(duty.id))
     _end_offers(duties, facts.RETURNED, "returned", by, act, reason)
     return Handled(len(duties), act)
 
@@ -431,11 +444,11 @@ def expire_offers(*, by) -> int:
     return len(duties)
 
 
-def assign(*, by, loops: Sequence[int], officer: int | None, act: UUID) -> Handled:
+def assign(*, by, loops: Sequence[int], officer: int | None, act: UUID, seen: Mapping[int, str] | None = None) -> Handled:
     """Name the officer of the owner's unit who works on duties (None: nobody in particular). The unit stays owner."""
     if _act_known(act):
         return Handled(len(loops), act, repeated=True)
-    duties = _found(by, loops, Permission.DUTY_MOVE)
+    duties = _found(by, loops, Permission.DUTY_MOVE, seen)
     _owned(by, duties)
     if officer is not None:
         owners = {duty.owner for duty in duties}
@@ -451,7 +464,9 @@ def assign(*, by, loops: Sequence[int], officer: int | None, act: UUID) -> Handl
     return Handled(len(duties), act)
 
 
-def reassign(*, by, loops: Sequence[int], to_unit: int, reason: str, act: UUID, place: bool = False) -> Handled:
+def reassign(
+    *, by, loops: Sequence[int], to_unit: int, reason: str, act: UUID, seen: Mapping[int, str] | None = None, place: bool = False
+) -> Handled:
     """Move duties at once, as a superior: the post's range must hold them and the receiving unit, and its own unit stands
     above a single village. Refuses a receiver out of range (`unit_not_found`): nobody is made to answer for another's people.
     """
@@ -459,7 +474,7 @@ def reassign(*, by, loops: Sequence[int], to_unit: int, reason: str, act: UUID, 
         return Handled(len(loops), act, repeated=True)
     if not reason.strip():
         raise Refused("reason_missing", "请写明改派原因。", "Please give the reason.", "reason")
-    duties = _found(by, loops, Permission.DUTY_MOVE)
+    duties = _found(by, loops, Permission.DUTY_MOVE, seen)
     lo, hi = by.scope
     for duty in duties:
         if Role(by.role) not in (Role.CITY_DESK, Role.COUNTY_DESK, Role.TOWNSHIP_DESK) or not lo <= duty.scope < hi:
@@ -518,13 +533,13 @@ def route(unit_of: Mapping[int, int], *, by, act: UUID, reason: str, place: bool
     return len(now), len(later)
 
 
-def waive(*, by, loops: Sequence[int], reason: str, act: UUID) -> Handled:
+def waive(*, by, loops: Sequence[int], reason: str, act: UUID, seen: Mapping[int, str] | None = None) -> Handled:
     """End duties without what they ask for, signed by the post, with a reason."""
     if _act_known(act):
         return Handled(len(loops), act, repeated=True)
     if not reason.strip():
         raise Refused("reason_missing", "请写明免办原因。", "Please give the reason.", "reason")
-    duties = _found(by, loops, Permission.DUTY_WAIVE)
+    duties = _found(by, loops, Permission.DUTY_WAIVE, seen)
     made = _append(facts.WAIVED, duties, by, act, {"reason": reason})
     return Handled(close(made, "waived"), act)
 
@@ -672,6 +687,10 @@ def undo(*, by, act: UUID, leave_resting: bool = False) -> Handled:
     if not rows:
         raise Refused("act_not_found", "没有可撤销的操作。", "There is nothing of yours to undo.")
     with engine():
+        # Locked first: what is being built on it at this moment is waited for, and then rests on it.
+        given = [row[0] for row in rows]
+        touched_by = "SELECT loop FROM movement WHERE at_fact = ANY(%(f)s) UNION SELECT loop FROM handled WHERE fact = ANY(%(f)s)"
+        _rows(f"SELECT id FROM loop WHERE id IN ({touched_by}) ORDER BY id FOR UPDATE", {"f": given})
         resting = {
             fact
             for (fact,) in _rows(
@@ -680,7 +699,7 @@ def undo(*, by, act: UUID, leave_resting: bool = False) -> Handled:
                   SELECT 1 FROM movement later WHERE later.loop = own.loop AND later.id > own.id AND later.at_fact <> own.at_fact)
                 UNION SELECT voids FROM handled WHERE voids = ANY(%(f)s)
                 """,
-                {"f": [row[0] for row in rows]},
+                {"f": given},
             )
         }
     standing = [row for row in rows if row[0] not in resting]
