@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from cryptography.exceptions import InvalidTag
-
 from bihuan.identity import keys
 from bihuan.intake import actions
 from bihuan.intake.models import IntakeFile
+from bihuan.kernel.refused import Refused
 from bihuan.ledger.gaps import GAPS_MAX, Found, Gap
 
 
@@ -26,7 +25,7 @@ def files_broken() -> Found:
         n += 1
         try:
             actions.original(IntakeFile.objects.get(id=id))
-        except (InvalidTag, ValueError):
+        except Refused:
             what = f"file {id}"
             gaps.append(Gap("file_broken", what, f"名单文件 {id} 的原件被改动或损坏", f"file {id}: what is kept is not what came"))
         if len(gaps) >= GAPS_MAX:
