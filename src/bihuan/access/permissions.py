@@ -21,6 +21,7 @@ class Permission(models.TextChoices):
     LEDGER_AUDIT = "LEDGER_AUDIT"  # verify the accounts and the seals; sees no person
     UNIT_CHANGE = "UNIT_CHANGE"  # recode regions, close units
     PACK_ADOPT = "PACK_ADOPT"
+    EVENT_END = "EVENT_END"  # ask for and sign the destruction of an ended event's personal data
     ROSTER_KEEP = "ROSTER_KEEP"  # village and grid workers of one's range: enter, give a code, end
     ACCOUNT_MANAGE = "ACCOUNT_MANAGE"  # accounts, posts, lock-outs, sessions; sees no person
     SYSTEM_WATCH = "SYSTEM_WATCH"  # health and settings; sees no person
@@ -63,7 +64,9 @@ class Role(models.TextChoices):
 
 
 _ROLES: dict[Role, frozenset[Permission]] = {
-    Role.CITY_DESK: frozenset(_DESK | {P.DUTY_WAIVE, P.REFERRAL_ANSWER, P.UNIT_CHANGE, P.PACK_ADOPT, P.LEDGER_AUDIT, P.ROSTER_KEEP}),
+    Role.CITY_DESK: frozenset(
+        _DESK | {P.DUTY_WAIVE, P.REFERRAL_ANSWER, P.UNIT_CHANGE, P.PACK_ADOPT, P.LEDGER_AUDIT, P.ROSTER_KEEP, P.EVENT_END}
+    ),
     Role.COUNTY_DESK: frozenset(_DESK | {P.DUTY_WAIVE, P.ROSTER_KEEP}),
     Role.TOWNSHIP_DESK: frozenset(_FIELD | {P.LIST_IMPORT, P.ROSTER_KEEP}),
     Role.VILLAGE_WORKER: frozenset(_FIELD),

@@ -6,4 +6,4 @@ class IdentityConfig(AppConfig):
     label = "identity"
 
     def ready(self) -> None:
-        from bihuan.identity import loops  # noqa: F401  (declares the duty)
+        from bihuan.identity import ending, loops  # noqa: F401  (declares the duty, and what goes at the end of an event)

@@ -78,8 +78,12 @@ def store(
 
 
 def original(file: IntakeFile) -> bytes:
-    """The file's bytes as they came. Refuses `file_damaged` when the kept value or its hash was changed, by a single bit."""
+    """The file's bytes as they came. Refuses `file_damaged` when the kept value or its hash was changed, by a
+    single bit, and `event_destroyed`.
+    """
     key = keys.data_key(file.event, "files")
+    if key is None:
+        raise keys.gone(file.event)
     try:
         data = crypto.unseal(key, bytes(file.blob), b"file" + file.act.bytes)
     except (InvalidTag, ValueError) as error:

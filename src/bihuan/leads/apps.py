@@ -6,4 +6,4 @@ class LeadsConfig(AppConfig):
     label = "leads"
 
     def ready(self) -> None:
-        from bihuan.leads import lists, loops, verify  # noqa: F401  registers the duties, the lists, and what must hold
+        from bihuan.leads import ending, lists, loops, verify  # noqa: F401  registers the duties, the lists, what must hold, and what goes

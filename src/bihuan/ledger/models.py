@@ -69,3 +69,92 @@ class Seal(models.Model):
 
     class Meta:
         db_table = "seal"
+
+
+class Ending(models.Model):
+    """The end of an event's personal data: asked for by one officer, signed by another, carried out, certified. Never undone.
+
+    `sums` are the event's movements by day, `counts` what was destroyed by table: no person in either. `certificate` is
+    whole and can be printed again. `backups_gone_on`: the first day on which no backup can have the data any more.
+    """
+
+    event = models.IntegerField(unique=True)
+    reason = models.TextField()
+    asked_by = models.BigIntegerField()  # post
+    asked_officer = models.BigIntegerField()
+    asked_at = models.DateTimeField()
+    signed_by = models.BigIntegerField(null=True)
+    signed_officer = models.BigIntegerField(null=True)
+    signed_at = models.DateTimeField(null=True)
+    begun_at = models.DateTimeField(null=True)
+    seal_epoch = models.IntegerField(null=True)  # what came behind this seal was not listed, and is not destroyed
+    seal_no = models.BigIntegerField(null=True)
+    backups_gone_on = models.DateField(null=True)
+    sums = models.JSONField(default=list)
+    counts = models.JSONField(default=dict)
+    certified_at = models.DateTimeField(null=True)
+    certificate = models.JSONField(null=True)
+
+    class Meta:
+        db_table = "ending"
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(signed_by=None, signed_officer=None, signed_at=None)
+                | (models.Q(signed_at__isnull=False, signed_by__isnull=False) & ~models.Q(signed_officer=models.F("asked_officer"))),
+                name="ending_two_signers",
+            ),
+            models.CheckConstraint(condition=models.Q(begun_at=None) | models.Q(signed_at__isnull=False), name="ending_begun_when_signed"),
+            models.CheckConstraint(
+                condition=models.Q(certified_at=None, certificate=None)
+                | models.Q(begun_at__isnull=False, certified_at__isnull=False, certificate__isnull=False),
+                name="ending_certified_whole",
+            ),
+        ]
+
+
+class DestroyedLeaf(models.Model):
+    """Where the leaves of destroyed facts stand in a seal: 4 bytes each, big-endian, counted from 0. Append only."""
+
+    pk = models.CompositePrimaryKey("epoch", "no", "ending")
+    epoch = models.IntegerField()
+    no = models.BigIntegerField()
+    ending = models.BigIntegerField()
+    positions = models.BinaryField()
+
+    class Meta:
+        db_table = "destroyed_leaf"
+
+
+class Doomed(models.Model):
+    """Aliases that no other event knows, while their event is being destroyed; empty before and after."""
+
+    pk = models.CompositePrimaryKey("event", "subject")
+    event = models.IntegerField()
+    subject = models.UUIDField()
+
+    class Meta:
+        db_table = "doomed"
+
+
+class DestructionBegun(models.Model):
+    """Details of `ledger.destruction_begun`."""
+
+    fact = models.UUIDField(primary_key=True)
+    ending = models.BigIntegerField()
+    n_facts = models.BigIntegerField()
+    positions = models.TextField()
+    sums = models.TextField()
+
+    class Meta:
+        db_table = "destruction_begun"
+
+
+class DestructionCertified(models.Model):
+    """Details of `ledger.destruction_certified`."""
+
+    fact = models.UUIDField(primary_key=True)
+    ending = models.BigIntegerField()
+    certificate = models.TextField()
+
+    class Meta:
+        db_table = "destruction_certified"

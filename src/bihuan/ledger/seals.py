@@ -20,7 +20,7 @@ import dataclasses
 import hashlib
 import hmac
 import struct
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import zip_longest
 from uuid import UUID
@@ -263,11 +263,16 @@ def _broken(what: str, zh: str, en: str, fact: UUID | None = None) -> Gap:
     return Gap("seal_broken", what, zh, en, fact=fact)
 
 
-def verify_chain(epoch: int | None = None, witnessed: Mapping[tuple[int, int], bytes] | None = None) -> list[Gap]:
+def verify_chain(
+    epoch: int | None = None,
+    witnessed: Mapping[tuple[int, int], bytes] | None = None,
+    endings: Collection[int] = (),
+) -> list[Gap]:
     """Recompute leaves, roots and chain from the facts that are there; names the bad entries, the first one first.
 
-    `epoch`: only that one. `witnessed`: (epoch, number) -> chain, as somebody outside keeps them. Finds facts changed,
-    missing or put in behind a seal, seals changed, missing or cut off, and a chain written anew.
+    `epoch`: only that one. `witnessed`: (epoch, number) -> chain, as somebody outside keeps them. `endings`: whose
+    destroyed facts may be missing. Finds facts changed, missing or put in behind a seal, seals changed, missing or cut
+    off, and a chain written anew.
     """
     witnessed = witnessed or {}
     found: list[tuple[tuple[int, int], Gap]] = []
@@ -275,24 +280,11 @@ def verify_chain(epoch: int | None = None, witnessed: Mapping[tuple[int, int], b
         cursor.execute(f"SELECT {_ROW} FROM seal ORDER BY epoch, no")
         seals = [_row(r) for r in cursor.fetchall()]
         began = _began(cursor)
-    before: _Sealed | None = None
-    chunk: list[tuple[_Sealed, _Sealed | None]] = []
-    size = 0
-    for seal in seals:
-        if epoch is None or seal.epoch == epoch:
-            found += [((seal.epoch, seal.no), gap) for gap in _check_seal(seal, before, witnessed)]
-            new_epoch = before is not None and before.epoch != seal.epoch
-            # The first seal of an epoch has a range of its own.
-            if chunk and (size + seal.n_facts > _CHUNK_FACTS or new_epoch or (chunk[0][0].epoch > 1 and chunk[0][0].no == 1)):
-                found += _check_facts(chunk, began)
-                chunk, size = [], 0
-            chunk.append((seal, before))
-            size += seal.n_facts
-        before = seal
+    for chunk in _chunks(seals, epoch):
+        found += [((s.epoch, s.no), gap) for s, before in chunk for gap in _check_seal(s, before, witnessed)]
+        found += _check_facts(chunk, began, endings)
         if len(found) >= GAPS_MAX:
             break
-    if chunk:
-        found += _check_facts(chunk, began)
     there = {(seal.epoch, seal.no) for seal in seals}
     for e, no in sorted(k for k in witnessed if k not in there and (epoch is None or k[0] == epoch)):
         gap = _broken(
@@ -301,6 +293,25 @@ def verify_chain(epoch: int | None = None, witnessed: Mapping[tuple[int, int], b
         found.append(((e, no), gap))
     found.sort(key=lambda item: item[0])  # stable: of one seal the chain comes first, then its facts
     return [gap for _, gap in found][:GAPS_MAX]
+
+
+def _chunks(seals: list[_Sealed], epoch: int | None = None) -> Iterator[list[tuple[_Sealed, _Sealed | None]]]:
+    """Consecutive seals of one epoch, each with the one before it, of as many facts as are held in memory at once."""
+    before: _Sealed | None = None
+    chunk: list[tuple[_Sealed, _Sealed | None]] = []
+    size = 0
+    for seal in seals:
+        if epoch is None or seal.epoch == epoch:
+            new_epoch = before is not None and before.epoch != seal.epoch
+            # The first seal of an epoch has a range of its own.
+            if chunk and (size + seal.n_facts > _CHUNK_FACTS or new_epoch or (chunk[0][0].epoch > 1 and chunk[0][0].no == 1)):
+                yield chunk
+                chunk, size = [], 0
+            chunk.append((seal, before))
+            size += seal.n_facts
+        before = seal
+    if chunk:
+        yield chunk
 
 
 def _check_seal(seal: _Sealed, before: _Sealed | None, witnessed: Mapping[tuple[int, int], bytes]) -> list[Gap]:
@@ -339,44 +350,89 @@ def _check_seal(seal: _Sealed, before: _Sealed | None, witnessed: Mapping[tuple[
     return gaps
 
 
-def _check_facts(chunk: list[tuple[_Sealed, _Sealed | None]], began: dict[int, datetime]) -> list[tuple[tuple[int, int], Gap]]:
+def _check_facts(
+    chunk: list[tuple[_Sealed, _Sealed | None]], began: dict[int, datetime], endings: Collection[int]
+) -> list[tuple[tuple[int, int], Gap]]:
     """Leaves and roots of consecutive seals of one epoch, against the facts that are there."""
-    (first, before_first), last = chunk[0], chunk[-1][0]
+    stored, found = _stored(chunk), _facts_by_seal(chunk, began)
+    (first, _), last = chunk[0], chunk[-1][0]
+    destroyed: dict[int, set[int]] = {}
+    if endings:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT no, positions FROM destroyed_leaf WHERE epoch = %s AND no BETWEEN %s AND %s AND ending = ANY(%s)",
+                [first.epoch, first.no, last.no, list(endings)],
+            )
+            for no, positions in cursor.fetchall():
+                destroyed.setdefault(no, set()).update(p for (p,) in struct.iter_unpack("!I", bytes(positions)))
+    return [((s.epoch, s.no), gap) for s, _ in chunk for gap in _compare(s, stored[s.no], found.get(s.no, []), destroyed.get(s.no, set()))]
+
+
+def _stored(chunk: list[tuple[_Sealed, _Sealed | None]]) -> dict[int, bytes]:
+    """Number of the seal -> its leaves as they were sealed."""
+    (first, _), last = chunk[0], chunk[-1][0]
     with connection.cursor() as cursor:
         cursor.execute("SELECT no, leaves FROM seal WHERE epoch = %s AND no BETWEEN %s AND %s", [first.epoch, first.no, last.no])
-        stored = {no: bytes(leaves) for no, leaves in cursor.fetchall()}
+        return {no: bytes(leaves) for no, leaves in cursor.fetchall()}
+
+
+def _facts_by_seal(
+    chunk: list[tuple[_Sealed, _Sealed | None]], began: dict[int, datetime], only: str = "true", only_parameters: Mapping | None = None
+) -> dict[int, list[tuple[UUID, bytes]]]:
+    """Number of the seal -> its facts in order of id, each with its leaf. `only`: a further condition."""
+    (first, before_first), last = chunk[0], chunk[-1][0]
     condition, parameters = _range(before_first, first.epoch, last.upto, began)
     uptos = [seal.upto for seal, _ in chunk] if len(chunk) > 1 else []
-    found = _facts_by_seal(condition, parameters, uptos, first.no)
-    return [((s.epoch, s.no), gap) for s, _ in chunk for gap in _compare(s, stored[s.no], found.get(s.no, []))]
-
-
-def _facts_by_seal(condition: str, parameters: dict, uptos: list[int], first_no: int) -> dict[int, list[tuple[UUID, bytes]]]:
-    """Number of the seal -> its facts in order of id, each with its leaf."""
     # width_bucket: how many of the limits lie at or below the transaction, that is, which seal of the chunk has it.
     bucket = f"width_bucket({_XID}, %(uptos)s::bigint[])" if uptos else "0"
     columns = f"{bucket}::int, id, salt, record_send(ROW({HEADER}))"
     found: dict[int, list[tuple[UUID, bytes]]] = {}
     with transaction.atomic():
         connection.ensure_connection()
-        for row in _stream(columns, condition, {**parameters, "uptos": uptos}, "1, 2"):
+        values = {**parameters, "uptos": uptos, **(only_parameters or {})}
+        for row in _stream(columns, f"{condition} AND {only}", values, "1, 2"):
             no, id, salt, canonical = _fields(row)
-            found.setdefault(first_no + _LONG.unpack(no)[0], []).append((UUID(bytes=id), leaf(salt, canonical)))
+            found.setdefault(first.no + _LONG.unpack(no)[0], []).append((UUID(bytes=id), leaf(salt, canonical)))
     return found
 
 
-def _compare(seal: _Sealed, stored: bytes, found: list[tuple[UUID, bytes]]) -> list[Gap]:
-    """One seal's leaves against its facts. Leaves have no names: a change is named by the fact that stands in its place."""
+def positions_of(event: int, kept: Sequence[str]) -> Iterator[tuple[int, int, list[int]]]:
+    """Epoch, number and where the leaves of an event's facts stand in that seal. `kept`: kinds that are left out.
+
+    ValueError when a fact is not the one that was sealed: what is broken has to be looked into before it is destroyed.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT {_ROW} FROM seal ORDER BY epoch, no")
+        seals = [_row(r) for r in cursor.fetchall()]
+        began = _began(cursor)
+    for chunk in _chunks(seals):
+        stored = _stored(chunk)
+        own = _facts_by_seal(chunk, began, "event = %(event)s AND kind <> ALL(%(kept)s)", {"event": event, "kept": list(kept)})
+        for no, facts in sorted(own.items()):
+            place = {stored[no][at : at + 32]: at // 32 for at in range(0, len(stored[no]), 32)}
+            strange = [id for id, leaf_ in facts if leaf_ not in place]
+            if strange:
+                raise ValueError(f"fact {strange[0]} is not what was sealed in {chunk[0][0].epoch}/{no}")
+            yield chunk[0][0].epoch, no, sorted(place[leaf_] for _, leaf_ in facts)
+
+
+def _compare(seal: _Sealed, stored: bytes, found: list[tuple[UUID, bytes]], destroyed: set[int]) -> list[Gap]:
+    """One seal's leaves against its facts. Leaves have no names: a change is named by the fact that stands in its place.
+
+    `destroyed`: positions whose facts were lawfully destroyed, or soon will be: there they may be missing.
+    """
     name, zh = f"seal {seal.epoch}/{seal.no}", f"第{seal.epoch}期第{seal.no}号封存"
     leaves = [stored[at : at + 32] for at in range(0, len(stored), 32)]
     gaps = []
     if root_of(leaves) != seal.root or len(leaves) != seal.n_facts:
         gaps.append(_broken(f"{name} leaves", f"{zh}的明细被改动", f"{name}: its leaves were changed"))
-    if leaves == [leaf_ for _, leaf_ in found]:
+    there = {leaf_ for _, leaf_ in found}
+    standing = [(no, leaf_) for no, leaf_ in enumerate(leaves) if no not in destroyed or leaf_ in there]
+    if [leaf_ for _, leaf_ in standing] == [leaf_ for _, leaf_ in found]:
         return gaps
-    sealed, there = set(leaves), {leaf_ for _, leaf_ in found}
+    sealed = set(leaves)
     strange = [id for id, leaf_ in found if leaf_ not in sealed]
-    lost = [no for no, leaf_ in enumerate(leaves) if leaf_ not in there]
+    lost = [no for no, leaf_ in standing if leaf_ not in there]
     for id, no in zip_longest(strange, lost):
         if id is not None and no is not None:
             gaps.append(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from django.db import connection
 
-from bihuan.ledger import heads, kinds, seals
+from bihuan.ledger import destruction, heads, kinds, seals
 from bihuan.ledger.gaps import GAPS_MAX, Found, Gap
 
 
@@ -69,7 +69,9 @@ def seal_broken(epoch: int | None = None, against: Path | None = None) -> Found:
     path = against or heads.own_file()
     kept = heads.read(path) if against or path.exists() else heads.Kept()
     witnessed = {at: line.chain for at, line in kept.lines.items() if not kept.is_lost(at)}
-    return Found(_rows("SELECT count(*) FROM seal")[0][0], heads.gaps(kept) + seals.verify_chain(epoch, witnessed))
+    ended, strange = destruction.endings()
+    gaps = heads.gaps(kept) + seals.verify_chain(epoch, witnessed, ended) + strange
+    return Found(_rows("SELECT count(*) FROM seal")[0][0], gaps)
 
 
 def conflicts_open() -> int:

@@ -21,6 +21,7 @@ from bihuan.ledger import seals
 from bihuan.ledger import verify as ledger
 from bihuan.ledger.gaps import GAPS_MAX, Found, Gap
 from bihuan.ledger.kinds import FactKind
+from bihuan.ledger.models import Ending
 from bihuan.loops import declare, facts
 from bihuan.loops.sql import digest
 from bihuan.policy import pack as packs
@@ -247,7 +248,8 @@ _CHECKS = (
         WITH said AS (
           SELECT event, unit, kind, sum(opened) AS opened, sum(closed) AS closed, sum(moved_in) AS moved_in, sum(moved_out) AS moved_out, sum(late) AS late
           FROM (SELECT event, unit, kind, opened, closed, moved_in, moved_out, late FROM tally
-                UNION ALL SELECT event, unit, kind, opened, closed, moved_in, moved_out, late FROM tally_delta) t GROUP BY 1, 2, 3),
+                UNION ALL SELECT event, unit, kind, opened, closed, moved_in, moved_out, late FROM tally_delta) t
+          WHERE event <> ALL(%(ended)s) GROUP BY 1, 2, 3),
         flows AS (
           SELECT l.event, l.kind, x.unit, sum(x.opened) AS opened, sum(x.closed) AS closed, sum(x.moved_in) AS moved_in, sum(x.moved_out) AS moved_out,
                  0 AS late
@@ -256,7 +258,7 @@ _CHECKS = (
             (m.to_unit, CASE WHEN m.what = 'opened' THEN 1 ELSE 0 END, 0, CASE WHEN m.what IN ('accepted', 'reassigned') THEN 1 ELSE 0 END, 0),
             (m.from_unit, 0, CASE WHEN m.what = 'closed' THEN 1 ELSE 0 END, 0, CASE WHEN m.what IN ('accepted', 'reassigned') THEN 1 ELSE 0 END))
             AS x(unit, opened, closed, moved_in, moved_out)
-          WHERE m.what IN ('opened', 'closed', 'accepted', 'reassigned') AND x.unit IS NOT NULL GROUP BY 1, 2, 3
+          WHERE m.what IN ('opened', 'closed', 'accepted', 'reassigned') AND x.unit IS NOT NULL AND l.event <> ALL(%(ended)s) GROUP BY 1, 2, 3
           UNION ALL
           SELECT l.event, l.kind, l.owner, 0, 0, 0, 0, count(*) FROM loop l
           WHERE l.closed_at IS NULL AND l.due_at IS NOT NULL AND EXISTS (SELECT 1 FROM rung r WHERE r.pack = l.pack AND r.kind = l.kind)
@@ -280,12 +282,12 @@ _CHECKS = (
         WITH said AS (
           SELECT event, unit, kind, sum(opened) AS opened, sum(closed) AS closed
           FROM (SELECT event, unit, kind, day, opened, closed FROM tally UNION ALL SELECT event, unit, kind, day, opened, closed FROM tally_delta) t
-          WHERE day = %(day)s GROUP BY 1, 2, 3),
+          WHERE day = %(day)s AND event <> ALL(%(ended)s) GROUP BY 1, 2, 3),
         is_so AS (
           SELECT l.event, l.kind, coalesce(m.to_unit, m.from_unit) AS unit, count(*) FILTER (WHERE m.what = 'opened') AS opened,
                  count(*) FILTER (WHERE m.what = 'closed') AS closed
           FROM movement m JOIN loop l ON l.id = m.loop
-          WHERE m.what IN ('opened', 'closed') AND m.received_at >= %(day_start)s AND m.received_at < %(day_start)s + interval '1 day' GROUP BY 1, 2, 3)
+          WHERE m.what IN ('opened', 'closed') AND l.event <> ALL(%(ended)s) AND m.received_at >= %(day_start)s AND m.received_at < %(day_start)s + interval '1 day' GROUP BY 1, 2, 3)
         SELECT NULL::bigint, NULL::uuid, coalesce(s.unit, i.unit), NULL::uuid,
                coalesce(s.kind, i.kind) || ', opened ' || coalesce(s.opened, 0) || ', is ' || coalesce(i.opened, 0) || ', closed '
                || coalesce(s.closed, 0) || ', is ' || coalesce(i.closed, 0)
@@ -344,7 +346,7 @@ def _parameters(now: datetime) -> dict[str, Any]:
         "now": now, "late": now - CLOCK_LATE, "day": day, "day_start": clock.day_start(day),
         "opens_loop": opens_loop, "opens_fact": opens_fact, "closes_loop": closes_loop, "closes_fact": closes_fact,
         "voided": facts.VOIDED.name, "succeeded": facts.SUCCEEDED.name, "waived": facts.WAIVED.name, "merged": facts.MERGED.name,
-        "moving": _MOVING,
+        "moving": _MOVING, "ended": list(Ending.objects.filter(begun_at__isnull=False).values_list("event", flat=True)),
     }  # fmt: skip
 
 

@@ -128,6 +128,7 @@ def register(cli: click.Group) -> None:
 
 def answer(run: Run, done: restoring.Restored) -> dict:
     """After the server stands again: a new epoch, what was lost by the own heads, and whether everything holds."""
+    from bihuan.identity.keys import brought_back
     from bihuan.ledger import heads, seals
     from bihuan.ledger import verify as ledger
     from bihuan.loops.verify import verify
@@ -141,11 +142,18 @@ def answer(run: Run, done: restoring.Restored) -> dict:
         run.say(f"丢失 {kept.lost} 次封存：请从纸面和各单位补录 / seals lost: enter again from paper and from the units")
     for gap in gaps[:20]:
         run.say(f"[{gap.check}] {gap.zh} / {gap.en}")
+    back = brought_back()
+    for event in back:
+        run.say(
+            f"事件 {event} 的数据早已销毁，备份又带回了密文（打不开）：请再销毁一次"
+            " / destroyed data came back, unreadable: destroy them again"
+        )
     if done.set_aside:
         run.say(f"原来的数据在 / the former data lie in {done.set_aside}")
     return {
         "ok": not gaps, "base": done.base.name, "seconds": done.seconds, "epoch": first.epoch if first else None,
-        "head": str(head) if head else None, "seals_lost": kept.lost, "set_aside": done.set_aside, "gaps": [g.as_json() for g in gaps],
+        "head": str(head) if head else None, "seals_lost": kept.lost, "set_aside": done.set_aside, "brought_back": back,
+        "gaps": [g.as_json() for g in gaps],
     }  # fmt: skip
 
 
