@@ -13,7 +13,8 @@ KEPT = {
     "rules and clocks": {"adoption", "event", "installation", "rung", "tick", "job_run"},
     "the map of command": {"region", "region_scope", "unit", "unit_line"},
     "officers, not persons of an event": {
-        "denied", "feedback", "officer", "post", "device", "passkey", "totp", "recovery_code", "attempt", "sign_in", "sign_in_code", "security_log",
+        "denied", "feedback",
+        "officer", "post", "device", "passkey", "totp", "recovery_code", "attempt", "sign_in", "sign_in_code", "security_log",
     },
     "the framework's own": {"django_session", "django_cache", "django_migrations", "django_content_type", "auth_group",
                             "auth_permission", "auth_group_permissions"},
