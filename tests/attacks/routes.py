@@ -18,7 +18,7 @@ from bihuan.kernel import ids
 
 TABLE = Path(__file__).with_name("routes.toml")
 LISTED: dict[str, dict[str, Any]] = tomllib.loads(TABLE.read_text(encoding="utf-8"))
-WORDS = {"may", "as", "by", "query", "form", "also", "get", "post", "hidden"}
+WORDS = {"may", "as", "by", "query", "form", "also", "get", "post", "hidden", "changes"}
 PARAMETER = re.compile(r"<(?:(\w+):)?(\w+)>")
 
 
@@ -116,7 +116,7 @@ class Route:
     def missing(self, where: str, name: str) -> Any:
         """What names nothing at all, of the same form."""
         kind = {n: k for k, n in PARAMETER.findall(self.address)}.get(name, "") if where == "path" else ""
-        return ids.new_id() if kind == "uuid" or self.thing(where, name) in ("verified", "done") else 999_999_999
+        return ids.new_id() if kind == "uuid" or self.thing(where, name) in ("verified", "done", "device") else 999_999_999
 
     def fill(self, things: dict[tuple[str, str], Any]) -> Request:
         path = PARAMETER.sub(lambda found: str(things["path", found[2]]), self.address)

@@ -151,7 +151,7 @@ def test_no_form_takes_a_field_that_it_does_not_show(route: Route, world: World,
     answer = who.post(request.url, {**more, **request.form})
     assert answer.status_code in route.well("post"), (answer.status_code, said(answer)[:1500])
     assert kept() == []
-    assert officers() == before
+    assert officers() == before or route.row.get("changes") == "officers"
 
 
 def test_the_marks_are_seen_where_they_are_kept(world: World):

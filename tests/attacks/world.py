@@ -1,7 +1,8 @@
 """Two places that must know nothing of each other, each with officers of every role, people in every state, a list.
 
 `World.here` is 板桥街道 in 连云区, `World.there` 杨集镇 in 灌云县. A thing is named as in routes.toml: `lead` and its
-states, `loop`, `offered`, `file`, `person`, `done`, `verified`, `desk`, `township`, `village`, `officer`, `post`, `upload`, `list`, `plan`.
+states, `loop`, `offered`, `file`, `person`, `done`, `verified`, `desk`, `township`, `village`, `officer`, `post`, `upload`, `list`, `plan`,
+`worker`, `turn` (a post of one), `device`.
 """
 
 # ruff: noqa: E501  a statement reads better unbroken
@@ -19,9 +20,11 @@ from uuid import UUID
 import psycopg
 from django.test import Client
 from psycopg.types.range import DateRange
+from tests.signed_in import signed_in
 
+from bihuan.access import actions as accounts
 from bihuan.access import queries as access
-from bihuan.access.models import Officer, Post
+from bihuan.access.models import Device, Officer, Post
 from bihuan.access.permissions import Role
 from bihuan.intake import actions as intake
 from bihuan.kernel import clock, ids
@@ -75,14 +78,8 @@ def dsn() -> str:
 
 
 def client(login: str, language: str = "zh-hans") -> Client:
-    """Somebody who has signed in, in the first post."""
-    post = access.post_of(login)
-    made = Client(headers={"host": "localhost", "accept-language": language}, raise_request_exception=False)
-    made.force_login(post.officer)
-    session = made.session
-    session["post"] = post.id
-    session.save()
-    return made
+    """Somebody who has signed in, in the first post, with a fresh second factor: what is refused is refused all the same."""
+    return signed_in(login, language, raise_request_exception=False)
 
 
 def _row(place: Place, n: int) -> str:
@@ -110,6 +107,7 @@ def make() -> World:
         for place in (world.here, world.there):
             _officers(db, place)
     for place in (world.here, world.there):
+        _workers(place)
         _people(place)
     return world
 
@@ -135,6 +133,21 @@ def _officers(db: psycopg.Connection, place: Place) -> None:
                 place.things["officer"], place.things["post"], place.things["village"] = [officer.id], [post.id], [unit]
             elif role in (Role.COUNTY_DESK, Role.TOWNSHIP_DESK):
                 place.things["desk" if role == Role.COUNTY_DESK else "township"] = [unit]
+
+
+def _workers(place: Place) -> None:
+    """People on the roster, each with a trusted telephone, whose turns may end."""
+    township, at = access.post_of(place.logins[Role.TOWNSHIP_DESK]), clock.real_now()
+    for n in range(16):
+        phone = f"1{len(place.name)}{place.phone[2]}{n:08d}"
+        made = _done(accounts.enter_worker(by=township, name=f"{place.name}帮手{n}", phone=phone, unit=place.things["village"][0]))
+        place.things["worker"].append(made.officer)
+        place.things["turn"].append(made.post)
+        device = Device.objects.create(
+            id=ids.new_id(), officer_id=made.officer, key_hash=b"x", pin="x", name="手机", made_at=at, seen_at=at, until=at.replace(year=2099),
+        )  # fmt: skip
+        place.things["device"].append(device.id)
+        place.secrets.add(phone)
 
 
 def _done(answer: Any) -> Any:

@@ -9,6 +9,7 @@ import pytest
 from django.contrib.auth.hashers import make_password
 from django.test import Client, override_settings
 from tests.morning import take_in
+from tests.signed_in import signed_in
 
 from bihuan.access import actions, jobs
 from bihuan.access import queries as access
@@ -32,14 +33,7 @@ def quick_hashes():
         yield
 
 
-def client(login: str) -> Client:
-    post = access.post_of(login)
-    made = Client(headers={"host": "localhost"})
-    made.force_login(post.officer)
-    session = made.session
-    session["post"] = post.id
-    session.save()
-    return made
+client = signed_in
 
 
 def page(made: Client, url: str, status: int = 200) -> str:

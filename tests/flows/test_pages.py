@@ -15,6 +15,7 @@ from django.db import connection, connections
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from tests.morning import take_in
+from tests.signed_in import signed_in
 
 from bihuan.access import queries as access
 from bihuan.intake import jobs
@@ -38,14 +39,7 @@ def lists(city):
     take_in("a.csv", text.encode(), "community")
 
 
-def client(login: str, language: str = "zh-hans") -> Client:
-    post = access.post_of(login)
-    made = Client(headers={"host": "localhost", "accept-language": language})
-    made.force_login(post.officer)
-    session = made.session
-    session["post"] = post.id
-    session.save()
-    return made
+client = signed_in
 
 
 def page(made: Client, url: str, status: int = 200) -> str:

@@ -331,6 +331,52 @@ def test_a_fresh_second_factor_is_asked_for_and_leads_back(people, as_role):
     assert desk.post("/second-factor", {"code": code, "next": "//evil.example/"}).status_code == 401
 
 
+def test_a_list_leaves_the_house_after_a_second_factor_alone(people, as_role):
+    from tests.flows.test_bulk import frozen
+    from tests.flows.test_pages import BANQIAO, HEAD, row
+    from tests.morning import take_in
+    from tests.signed_in import signed_in as at_work
+
+    take_in("a.csv", (HEAD + row(1, BANQIAO)).encode(), "community")
+    desk = at_work("zhen", fresh=False)
+    url = frozen(desk, state="all")
+    form = {"act": ids.new_id(), "purpose": "call"}
+    asked = [(f"{url}/workbook", form), (f"{url}/workbook", {**form, "whole": "yes"}), (f"{url}/paper", form)]
+    for address, data in asked:
+        answer = desk.post(address, data, headers={"referer": f"http://localhost{url}"})
+        assert answer.headers["Location"] == f"/second-factor?next={url.replace('/', '%2F')}&again=1", address
+    with as_role("work") as db:
+        assert db.execute("SELECT count(*) FROM list_taken").fetchone() == (0,)
+    answer = desk.post(f"/second-factor?next={url}&again=1", {"code": secret_of("zhen").now(), "next": url}, follow=True)
+    assert "再按一次" in answer.content.decode()
+    assert desk.post(*asked[0]).status_code == 200
+
+
+def test_the_page_says_why_one_sees_a_person_and_hides_everybody_else(people):
+    from tests.flows.test_pages import BANQIAO, HEAD, leads_of, row
+    from tests.morning import take_in
+    from tests.signed_in import signed_in as at_work
+
+    take_in("a.csv", (HEAD + row(1, BANQIAO)).encode(), "community")
+    village = at_work("cun")
+    lead = village.get(f"/leads/{leads_of(village)[0]}").content.decode()
+    url = re.search(r'href="(/why/[0-9a-f-]{36})"', lead)[1]
+    shown = {login: at_work(login).get(url) for login in ("cun", "zhen", "shi", "xian", "xitong")}
+    assert {login: answer.status_code for login, answer in shown.items()} == {
+        "cun": 200,
+        "zhen": 200,
+        "shi": 200,
+        "xian": 404,
+        "xitong": 403,
+    }
+    assert "在您单位办着" in shown["cun"].content.decode()
+    assert "镇街专班" not in shown["shi"].content.decode()
+    assert "县区专班 以上来办" in shown["cun"].content.decode()  # who may waive
+    nobody = at_work("xian").get(f"/why/{ids.new_id()}")
+    strip = re.compile(r"csrf[^>]*>|hx-headers='[^']*'|data-now=\"[^\"]*\"|data-csrf=\"[^\"]*\"")
+    assert strip.sub("", nobody.content.decode()) == strip.sub("", shown["xian"].content.decode())
+
+
 def test_guessing_codes_is_locked(people):
     desk = signed_in("shi")
     for n in range(limits.of("BIHUAN_LOCK_FAILURES")):

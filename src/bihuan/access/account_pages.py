@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 import segno
+from django.contrib import messages
 from django.contrib.auth import password_validation, update_session_auth_hash
 from django.contrib.auth.hashers import check_password
 from django.core.exceptions import ValidationError
@@ -188,6 +189,8 @@ def show(request: HttpRequest) -> HttpResponse:
         if by:
             attempts.passed(attempt, standing.officer)
             second_factor.shown(request, by)
+            if request.GET.get("again"):
+                messages.success(request, _("已确认是您本人，请把刚才的事再按一次。"))
             return HttpResponseRedirect(next_url(request))
         log.note("second_failed", officer=standing.officer, request=request)
         sentence = _("试的次数太多，请过一会儿再来。") if attempt.locked else _("不对，请再试一次。")

@@ -13,7 +13,7 @@ from datetime import date, datetime
 from uuid import UUID
 
 from django.contrib.auth.hashers import make_password
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 from psycopg.types.range import DateRange
 
 from bihuan.access import attempts, devices, holdings, log, second_factor, secrets, sessions
@@ -24,7 +24,6 @@ from bihuan.access.models import Device, Officer, Post
 from bihuan.access.permissions import Permission, Role
 from bihuan.kernel import clock
 from bihuan.kernel.refused import Refused
-from bihuan.regions import queries as regions
 
 LOGIN = re.compile(r"[a-z][a-z0-9_.-]{1,39}")
 PHONE = re.compile(r"1[0-9]{10}")
@@ -55,30 +54,38 @@ class Ended:
     passed_on: int
 
 
-def _hidden() -> Refused:
-    return Refused("officer_not_found", "没有这个人，或不归您管。", "There is no such officer, or not in your range.")
+# Officers with a post (of the wanted roles) in a territory, today or ever; one statement, whether there is anybody or not.
+_REACH = """
+SELECT DISTINCT p.officer FROM post p JOIN unit u ON u.id = p.unit
+JOIN region_scope s ON s.region_id = u.region_id AND s.valid @> %(today)s::date
+LEFT JOIN device d ON d.officer = p.officer AND d.id = %(device)s
+WHERE s.scope >= %(lo)s AND s.scope < %(hi)s AND p.role = ANY(%(roles)s)
+  AND CASE WHEN %(post)s::numeric IS NOT NULL THEN p.id = %(post)s WHEN %(device)s::uuid IS NOT NULL THEN d.id IS NOT NULL
+      ELSE p.officer = %(officer)s END
+"""
 
 
-def _seen(by, permission: Permission, officer: int, *, lock: bool = True) -> Officer:
-    """The officer, locked, when a post of his or hers lies (or last lay) in the actor's territory."""
+def _seen(by, permission: Permission, *, officer: int | None = None, post: int | None = None, device: UUID | None = None) -> Officer:
+    """The officer named by number, by a post or by a device, locked, when a post of his or hers lies in the actor's territory.
+
+    Else `officer_not_found`, after the same statements as for nobody.
+    """
     require(by, permission)
     lo, hi = by.territory
-    query = Officer.objects.select_for_update() if lock else Officer.objects
-    found = query.filter(id=officer).first()
-    posts = Post.objects.filter(officer_id=officer).select_related("unit")
-    if permission == Permission.ROSTER_KEEP:
-        posts = posts.filter(role__in=[role for role in Role if role.signs_in_by_phone])
-    if found is None or not any(_within(post.unit_id, lo, hi) for post in posts):
-        raise _hidden()
-    return found
+    roles = [role.value for role in Role if permission != Permission.ROSTER_KEEP or role.signs_in_by_phone]
+    names = {"lo": lo, "hi": hi, "roles": roles, "today": clock.today(), "officer": officer, "post": post, "device": device}
+    with connection.cursor() as cursor:
+        cursor.execute(_REACH, names)
+        found = cursor.fetchone()
+    if found is None:
+        raise Refused("officer_not_found", "没有这个人，或不归您管。", "There is no such officer, or not in your range.")
+    with engine():
+        return Officer.objects.select_for_update().get(id=found[0])
 
 
-def _within(unit: int, lo: int, hi: int) -> bool:
-    try:
-        first, _ = regions.unit_range(unit)
-    except LookupError:
-        return False
-    return lo <= first < hi
+def _manages(by) -> Permission:
+    """With which right somebody ends posts and stops devices: of all accounts, or of the roster alone."""
+    return Permission.ACCOUNT_MANAGE if by.may(Permission.ACCOUNT_MANAGE) else Permission.ROSTER_KEEP
 
 
 def _not_oneself(by, officer: int) -> None:
@@ -86,10 +93,21 @@ def _not_oneself(by, officer: int) -> None:
         raise Refused("not_oneself", "自己的账号要由另一位管理员来办。", "Another administrator has to do this for your own account.")
 
 
-def _unit(by, unit: int) -> None:
+def _unit(by, unit: int, *, village: bool = False) -> str:
+    """The name of a unit in office in the actor's territory. Refuses others alike (`unit_not_found`)."""
     lo, hi = by.territory
-    if regions.unit_row(unit) is None or not _within(unit, lo, hi):
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT u.name, u.kind FROM unit u JOIN region_scope s ON s.region_id = u.region_id AND s.valid @> %(today)s::date"
+            " WHERE u.id = %(unit)s AND u.valid @> %(today)s::date AND s.scope >= %(lo)s AND s.scope < %(hi)s",
+            {"unit": unit, "today": clock.today(), "lo": lo, "hi": hi},
+        )
+        found = cursor.fetchone()
+    if found is None:
         raise Refused("unit_not_found", "没有这个单位，或不归您管。", "There is no such unit, or not in your range.", "id_unit")
+    if village and found[1] != "village":
+        raise Refused("not_a_village", "名册只登记村居的人员。", "The roster is for villages and communities.", "id_unit")
+    return found[0]
 
 
 def _period(until: date | None) -> DateRange:
@@ -128,10 +146,7 @@ def enter_worker(*, by, name: str, phone: str, unit: int, until: date | None = N
     no name, a phone that is none or that somebody in office has.
     """
     require(by, Permission.ROSTER_KEEP)
-    _unit(by, unit)
-    row = regions.unit_row(unit)
-    if row is None or row.kind != "village":
-        raise Refused("not_a_village", "名册只登记村居的人员。", "The roster is for villages and communities.", "id_unit")
+    village = _unit(by, unit, village=True)
     name, phone = name.strip(), "".join(phone.split())
     if not name:
         raise Refused("name_missing", "请填姓名。", "Please give the name.", "id_name")
@@ -149,7 +164,7 @@ def enter_worker(*, by, name: str, phone: str, unit: int, until: date | None = N
         return post.id
 
     post = Post.objects.get(id=_saved(write, phone, phone))
-    log.note("officer_made", officer=by.officer_id, about=post.officer_id, detail=f"{name} {row.name}")
+    log.note("officer_made", officer=by.officer_id, about=post.officer_id, detail=f"{name} {village}")
     return Made(post.officer_id, post.id, "")
 
 
@@ -159,7 +174,7 @@ def give_code(*, by, officer: int) -> Code | Refused:
 
     Refuses: nobody of one's range, an ended account, a person without a post in a village today.
     """
-    found = _seen(by, Permission.ROSTER_KEEP, officer, lock=False)
+    found = _seen(by, Permission.ROSTER_KEEP, officer=officer)
     roles = [role for role in Role if role.signs_in_by_phone]
     if not found.is_active or not Post.objects.filter(officer=found, role__in=roles, valid__contains=clock.today()).exists():
         raise Refused("no_post", "这个人今天没有村居的岗位，先登记。", "This person has no post in a village today; enter it first.")
@@ -214,7 +229,7 @@ def _role(role: str) -> Role:
 @action
 def give_post(*, by, officer: int, unit: int, role: str, until: date | None = None) -> Made | Refused:
     """Another post, from today. Refuses: one's own account, an ended account, two branches of administrators in one hand."""
-    found = _seen(by, Permission.ACCOUNT_MANAGE, officer)
+    found = _seen(by, Permission.ACCOUNT_MANAGE, officer=officer)
     _not_oneself(by, officer)
     _unit(by, unit)
     if not found.is_active:
@@ -235,15 +250,8 @@ def end_post(*, by, post: int, act: UUID, successor: int | None = None, to_desk:
     By whoever manages accounts, or for a village by whoever keeps its roster. Refuses: one's own post, a post that holds
     something while nobody is named (`post_holds`), a successor without a post in the unit (`officer_elsewhere`).
     """
-    row = Post.objects.select_related("unit", "officer").filter(id=post).first()
-    permission = Permission.ACCOUNT_MANAGE if by.may(Permission.ACCOUNT_MANAGE) else Permission.ROSTER_KEEP
-    if row is None or (permission == Permission.ROSTER_KEEP and not Role(row.role).signs_in_by_phone):
-        require(by, permission)
-        raise _hidden()
-    _seen(by, permission, row.officer_id)
-    lo, hi = by.territory
-    if not _within(row.unit_id, lo, hi):
-        raise _hidden()
+    _seen(by, _manages(by), post=post)
+    row = Post.objects.select_related("unit", "officer").get(id=post)
     _not_oneself(by, row.officer_id)
     if not row.is_valid():
         return Ended(0)
@@ -278,7 +286,7 @@ def _end(by, post: Post, successor: int | None, to_desk: bool, act: UUID) -> int
 @action
 def end_officer(*, by, officer: int, act: UUID, successor: int | None = None, to_desk: bool = False) -> Ended | Refused:
     """End an account: all its posts, each with hand-over, its sign-ins and devices. It counts from the next request."""
-    found = _seen(by, Permission.ACCOUNT_MANAGE, officer)
+    found = _seen(by, Permission.ACCOUNT_MANAGE, officer=officer)
     _not_oneself(by, officer)
     if not found.is_active:
         return Ended(0)
@@ -297,7 +305,7 @@ def end_officer(*, by, officer: int, act: UUID, successor: int | None = None, to
 @action
 def restore_officer(*, by, officer: int) -> Made | Refused:
     """Open an ended account again, without posts and with a new password."""
-    found = _seen(by, Permission.ACCOUNT_MANAGE, officer)
+    found = _seen(by, Permission.ACCOUNT_MANAGE, officer=officer)
     _not_oneself(by, officer)
     with engine():
         Officer.objects.filter(id=officer).update(is_active=True)
@@ -316,7 +324,7 @@ def _new_password(found: Officer) -> str:
 @action
 def reset_password(*, by, officer: int) -> Made | Refused:
     """A new password for somebody who forgot it, shown once; all his or her sign-ins end. Second factors stay."""
-    found = _seen(by, Permission.ACCOUNT_MANAGE, officer)
+    found = _seen(by, Permission.ACCOUNT_MANAGE, officer=officer)
     _not_oneself(by, officer)
     password = _new_password(found)
     log.note("password_reset", officer=by.officer_id, about=officer)
@@ -326,7 +334,7 @@ def reset_password(*, by, officer: int) -> Made | Refused:
 @action
 def remove_factors(*, by, officer: int) -> None | Refused:
     """Forget the second factors of somebody who lost them; at the next sign-in new ones are bound."""
-    _seen(by, Permission.ACCOUNT_MANAGE, officer)
+    _seen(by, Permission.ACCOUNT_MANAGE, officer=officer)
     _not_oneself(by, officer)
     second_factor.remove_all(officer)
     sessions.end_all(officer, "factors_removed")
@@ -336,7 +344,7 @@ def remove_factors(*, by, officer: int) -> None | Refused:
 @action
 def clear_lock(*, by, officer: int) -> None | Refused:
     """Let somebody try again at once who has tried too often, or of whom others have."""
-    _seen(by, Permission.ACCOUNT_MANAGE, officer)
+    _seen(by, Permission.ACCOUNT_MANAGE, officer=officer)
     _not_oneself(by, officer)
     attempts.clear(officer)
     log.note("lock_cleared", officer=by.officer_id, about=officer)
@@ -345,7 +353,7 @@ def clear_lock(*, by, officer: int) -> None | Refused:
 @action
 def end_sign_ins(*, by, officer: int) -> int | Refused:
     """End every sign-in of an officer, from the next request on; how many."""
-    _seen(by, Permission.ACCOUNT_MANAGE, officer)
+    _seen(by, Permission.ACCOUNT_MANAGE, officer=officer)
     ended = sessions.end_all(officer, "ended_by_administrator")
     log.note("session_ended", officer=by.officer_id, about=officer, detail=str(ended))
     return ended
@@ -354,10 +362,5 @@ def end_sign_ins(*, by, officer: int) -> int | Refused:
 @action
 def revoke_device(*, by, device: UUID) -> bool | Refused:
     """Stop a device of somebody in one's range. By whoever manages accounts or keeps the roster."""
-    row = Device.objects.filter(id=device).first()
-    permission = Permission.ACCOUNT_MANAGE if by.may(Permission.ACCOUNT_MANAGE) else Permission.ROSTER_KEEP
-    require(by, permission)
-    if row is None:
-        raise _hidden()
-    _seen(by, permission, row.officer_id)
+    _seen(by, _manages(by), device=device)
     return devices.revoke(device, why="lost", by=by.officer_id, request=None)

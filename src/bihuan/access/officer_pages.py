@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
 from django.db import connection
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -15,7 +16,7 @@ from bihuan import __version__
 from bihuan.access import actions, attempts, holdings, limits, log, queries, second_factor
 from bihuan.access.middleware import allow, refusal
 from bihuan.access.models import Device, Officer, Passkey, Post, SecurityLog, SignIn
-from bihuan.access.pages import act_of, error_of, new_act
+from bihuan.access.pages import act_of, error_of, new_act, number
 from bihuan.access.permissions import Permission, Role
 from bihuan.access.roster_pages import successor_of, unit_of, until_of
 from bihuan.kernel import clock
@@ -23,10 +24,14 @@ from bihuan.kernel.refused import Refused
 
 PAGE = 50
 VIEWS = ("all", "locked", "ended")
+ACTS = ("password", "factors", "lock", "sign-ins", "end", "restore", "post", "post-end", "device")
 
 
-def _number(text: str) -> int:
-    return int(text) if text.isdigit() and len(text) < 10 else 0
+def _uuid(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError:
+        raise Refused("officer_not_found", "没有这台设备。", "There is no such device.") from None
 
 
 @never_cache
@@ -34,7 +39,7 @@ def _number(text: str) -> int:
 def officers(request: HttpRequest) -> HttpResponse:
     by = allow(request, Permission.ACCOUNT_MANAGE)
     view = request.GET.get("view") if request.GET.get("view") in VIEWS else "all"
-    q, after = request.GET.get("q", "").strip()[:40], _number(request.GET.get("after", ""))
+    q, after = request.GET.get("q", "").strip()[:40], number(request.GET.get("after", ""))
     locked = attempts.locked_officers()
     rows = queries.officers(by, q=q, after=after, limit=PAGE + 1, ended=view == "ended", only=locked if view == "locked" else None)
     context = {
@@ -60,6 +65,8 @@ def make(request: HttpRequest) -> HttpResponse:
                 made = refused
             if not isinstance(made, Refused):
                 return _handed_over(request, made)
+            if made.code.endswith("_not_found"):
+                return refusal(request, made)
             errors = [error_of(made)]
     context = {"section": "officers", "errors": errors, "choices": choices, "form": request.POST, "roles": list(Role)}
     return render(request, "access/officer_new.html", context, status=409 if errors else 200)
@@ -112,13 +119,14 @@ def _one(request: HttpRequest, by: Post, officer: int, errors: list | None = Non
 @never_cache
 @require_POST
 def do(request: HttpRequest, officer: int, what: str) -> HttpResponse:
-    """One act upon an account: password, factors, lock, sign-ins, end, restore, post, post-end, device."""
+    """One of ACTS upon an account."""
+    done: Any
     by = allow(request, Permission.ACCOUNT_MANAGE)
     _found(by, officer)
     choices: list = []
     match what:
         case "password":
-            done: Any = actions.reset_password(by=by, officer=officer)
+            done = actions.reset_password(by=by, officer=officer)
         case "factors":
             done = actions.remove_factors(by=by, officer=officer)
         case "lock":
@@ -130,11 +138,10 @@ def do(request: HttpRequest, officer: int, what: str) -> HttpResponse:
         case "restore":
             done = actions.restore_officer(by=by, officer=officer)
         case "post-end":
-            post = _number(request.POST.get("post", ""))
+            post = number(request.POST.get("post", ""))
             done = actions.end_post(by=by, post=post, act=act_of(request), **successor_of(request))
         case "device":
-            device = Device.objects.filter(officer=officer, id=request.POST.get("device") or None).first()
-            done = actions.revoke_device(by=by, device=device.id) if device else None
+            done = actions.revoke_device(by=by, device=_uuid(request.POST.get("device", "")))
         case "post":
             unit, choices, errors = unit_of(request, by)
             if unit is None:
@@ -143,10 +150,8 @@ def do(request: HttpRequest, officer: int, what: str) -> HttpResponse:
                 done = actions.give_post(by=by, officer=officer, unit=unit, role=request.POST.get("role", ""), until=until_of(request))
             except Refused as refused:
                 done = refused
-        case _:
-            raise Refused("officer_not_found", "没有这一页。", "There is no such page.")
     if isinstance(done, Refused):
-        if done.code in ("not_permitted", "officer_not_found"):
+        if done.code == "not_permitted" or done.code.endswith("_not_found"):
             return refusal(request, done)
         return _one(request, by, officer, [error_of(done)], choices)
     if isinstance(done, actions.Made) and done.password:
@@ -160,7 +165,7 @@ def security_log(request: HttpRequest) -> HttpResponse:
     """What happened to accounts and sign-ins, newest first; for the auditor."""
     allow(request, Permission.LOG_READ)
     rows = SecurityLog.objects.order_by("-id")
-    what, login, before = request.GET.get("what", ""), request.GET.get("login", "").strip(), _number(request.GET.get("before", ""))
+    what, login, before = request.GET.get("what", ""), request.GET.get("login", "").strip(), number(request.GET.get("before", ""))
     if what in log.WORDS:
         rows = rows.filter(what=what)
     if login:
@@ -215,7 +220,7 @@ urlpatterns = [
     path("officers", officers),
     path("officers/new", make),
     path("officers/<int:officer>", one),
-    path("officers/<int:officer>/<slug:what>", do),
+    *(path(f"officers/<int:officer>/{what}", do, {"what": what}) for what in ACTS),
     path("security-log", security_log),
     path("system", system),
 ]

@@ -65,6 +65,11 @@ def once(request: HttpRequest, act: UUID) -> Iterator[bool]:
             cursor.execute("SELECT pg_advisory_unlock(hashtextextended(%s, 0))", [str(act)])
 
 
+def number(text: str) -> int:
+    """A number of a row out of a form or an address; 0, which no row has, for whatever is none."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
+
+
 def new_act() -> str:
     return str(ids.new_id())
 
@@ -269,6 +274,7 @@ urlpatterns = [
     path("", include("bihuan.access.account_pages")),
     path("", include("bihuan.access.roster_pages")),
     path("", include("bihuan.access.officer_pages")),
+    path("", include("bihuan.access.why_pages")),
     path("sign-out", sign_out, name="sign_out"),
     path("post", choose_post, name="post"),
 ]

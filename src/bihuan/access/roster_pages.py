@@ -17,7 +17,7 @@ from django.views.decorators.http import require_POST, require_safe
 from bihuan.access import actions, holdings, queries
 from bihuan.access.middleware import allow, refusal
 from bihuan.access.models import Device, Post
-from bihuan.access.pages import act_of, error_of, new_act
+from bihuan.access.pages import act_of, error_of, new_act, number
 from bihuan.access.permissions import Permission, Role
 from bihuan.kernel import clock
 from bihuan.kernel.refused import Refused
@@ -34,7 +34,7 @@ def roster(request: HttpRequest) -> HttpResponse:
 
 def _page(request: HttpRequest, post: Post, *, errors: list | None = None, form: Any = None, choices: list | None = None) -> HttpResponse:
     q, after = request.GET.get("q", "").strip()[:40], request.GET.get("after", "")
-    rows = queries.officers(post, roles=_BY_PHONE, q=q, after=int(after) if after.isdigit() else 0, limit=PAGE + 1)
+    rows = queries.officers(post, roles=_BY_PHONE, q=q, after=number(after), limit=PAGE + 1)
     context = {
         "section": "roster", "rows": rows[:PAGE], "q": q, "errors": errors or [], "form": form or {}, "choices": choices or [],
         "after": rows[PAGE - 1].post if len(rows) > PAGE else None, "act": new_act(),
@@ -45,8 +45,8 @@ def _page(request: HttpRequest, post: Post, *, errors: list | None = None, form:
 def unit_of(request: HttpRequest, post: Post, *, kind: str = "") -> tuple[int | None, list[tuple[int, str, str]], list[dict[str, str]]]:
     """The unit that a form names, by number or by name; else those that it may mean, and what to say."""
     chosen, name = request.POST.get("unit_id", ""), request.POST.get("unit", "").strip()[:60]
-    if chosen.isdigit():
-        return int(chosen), [], []
+    if chosen:
+        return number(chosen), [], []
     found = queries.units_named(post, name, kind=kind) if name else []
     exact = [row for row in found if row[1] == name]
     if len(exact) == 1 or (len(found) == 1 and not exact):
@@ -79,6 +79,8 @@ def enter(request: HttpRequest) -> HttpResponse:
             made = refused
         if not isinstance(made, Refused):
             return HttpResponseRedirect(f"/roster?{urlencode({'q': ''.join(request.POST.get('phone', '').split())})}")
+        if made.code.endswith("_not_found"):
+            return refusal(request, made)
         errors = [error_of(made)]
     return _page(request, post, errors=errors, form=request.POST, choices=choices)
 
@@ -89,7 +91,7 @@ def code(request: HttpRequest) -> HttpResponse:
     """A code, in big type, to be read out or printed; shown once."""
     post = allow(request, Permission.ROSTER_KEEP)
     officer = request.POST.get("officer", "")
-    made = actions.give_code(by=post, officer=int(officer) if officer.isdigit() else 0)
+    made = actions.give_code(by=post, officer=number(officer))
     if isinstance(made, Refused):
         return refusal(request, made)
     row = queries.officers(post, roles=_BY_PHONE, only=[made.officer])[0]
@@ -98,10 +100,10 @@ def code(request: HttpRequest) -> HttpResponse:
 
 @never_cache
 @require_safe
-def ending(request: HttpRequest, post: int) -> HttpResponse:
+def ending(request: HttpRequest, turn: int) -> HttpResponse:
     """Who takes what the worker holds, before the turn ends."""
     by = allow(request, Permission.ROSTER_KEEP)
-    return _ending(request, by, post)
+    return _ending(request, by, turn)
 
 
 def _ending(request: HttpRequest, by: Post, post: int, errors: list | None = None) -> HttpResponse:
@@ -124,32 +126,32 @@ def _row(by: Post, post: int) -> queries.OfficerRow:
 
 def successor_of(request: HttpRequest) -> dict[str, Any]:
     chosen = request.POST.get("successor", "")
-    return {"successor": int(chosen) if chosen.isdigit() else None, "to_desk": chosen == "desk"}
+    return {"successor": number(chosen) or None, "to_desk": chosen == "desk"}
 
 
 @require_POST
-def end(request: HttpRequest, post: int) -> HttpResponse:
+def end(request: HttpRequest, turn: int) -> HttpResponse:
     by = allow(request, Permission.ROSTER_KEEP)
-    done = actions.end_post(by=by, post=post, act=act_of(request), **successor_of(request))
+    done = actions.end_post(by=by, post=turn, act=act_of(request), **successor_of(request))
     if isinstance(done, Refused):
         if done.code in ("post_holds", "officer_elsewhere"):
-            return _ending(request, by, post, [error_of(done)])
+            return _ending(request, by, turn, [error_of(done)])
         return refusal(request, done)
     return HttpResponseRedirect("/roster")
 
 
 @require_POST
-def stop_device(request: HttpRequest, post: int, device: UUID) -> HttpResponse:
+def stop_device(request: HttpRequest, device: UUID) -> HttpResponse:
     by = allow(request, Permission.ROSTER_KEEP)
     done = actions.revoke_device(by=by, device=device)
-    return refusal(request, done) if isinstance(done, Refused) else HttpResponseRedirect(f"/roster/{post}")
+    return refusal(request, done) if isinstance(done, Refused) else HttpResponseRedirect("/roster")
 
 
 urlpatterns = [
     path("roster", roster),
     path("roster/enter", enter),
     path("roster/code", code),
-    path("roster/<int:post>", ending),
-    path("roster/<int:post>/end", end),
-    path("roster/<int:post>/devices/<uuid:device>/revoke", stop_device),
+    path("roster/<int:turn>", ending),
+    path("roster/<int:turn>/end", end),
+    path("roster/devices/<uuid:device>/revoke", stop_device),
 ]

@@ -29,13 +29,13 @@ _CHALLENGE = "passkey_challenge"
 class Needed(Exception):
     """A fresh second factor is needed first. The middleware sends the reader there and back to `after`."""
 
-    def __init__(self, after: str) -> None:
+    def __init__(self, after: str, *, again: bool = False) -> None:
         super().__init__(after)
-        self.after = after
+        self.after, self.again = after, again
 
     @property
     def url(self) -> str:
-        return f"/second-factor?{urlencode({'next': self.after})}"
+        return f"/second-factor?{urlencode({'next': self.after} | ({'again': 1} if self.again else {}))}"
 
 
 def is_fresh(request: HttpRequest) -> bool:
@@ -53,7 +53,7 @@ def require_fresh(request: HttpRequest) -> None:
         after = request.get_full_path()
         if request.method not in ("GET", "HEAD"):
             came = urlsplit(request.headers.get("HX-Current-URL") or request.headers.get("Referer", ""))
-            after = f"{came.path}?{came.query}" if came.query else came.path or "/"
+            raise Needed(f"{came.path}?{came.query}" if came.query else came.path or "/", again=True)
         raise Needed(after)
 
 

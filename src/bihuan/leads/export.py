@@ -23,6 +23,7 @@ from bihuan.access.action import action
 from bihuan.access.decide import require
 from bihuan.access.middleware import allow
 from bihuan.access.permissions import Permission
+from bihuan.access.second_factor import require_fresh
 from bihuan.identity import queries as people
 from bihuan.identity.facts import UNMASKED
 from bihuan.intake import values
@@ -54,8 +55,10 @@ _ALSO = {"在家": "here", "阴性": "negative", "阴": "negative", "初筛阳�
 
 
 def may_export(request: HttpRequest, *, whole: bool) -> Any:
-    """The reader's post when it may take lists out of the platform; in full only who may unmask. The place of a second factor."""
-    return allow(request, Permission.LEAD_READ, *([Permission.PERSON_UNMASK] if whole else []))
+    """The reader's post when it may take lists out of the platform, in full only who may unmask; after a fresh second factor."""
+    post = allow(request, Permission.LEAD_READ, *([Permission.PERSON_UNMASK] if whole else []))
+    require_fresh(request)
+    return post
 
 
 def purpose_of(request: HttpRequest) -> str:

@@ -73,6 +73,7 @@ def _lead_page(request: HttpRequest, lead_id: UUID, whole: Any) -> HttpResponse:
             "treatment": _treatment(standing),
         },
         "why": _why(root, post),
+        "why_url": f"/why/{root}",
         "unmask": {"url": f"/leads/{lead.id}/unmask", "act": new_act(), "purposes": [{"code": c, "label": p} for c, p in PURPOSES.items()]}
         if post.may(Permission.PERSON_UNMASK) and whole is None
         else None,

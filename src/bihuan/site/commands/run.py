@@ -10,7 +10,7 @@ from importlib.util import find_spec
 import click
 
 from bihuan.kernel.refused import Refused
-from bihuan.site import postgres, process, serve, setup
+from bihuan.site import guard, postgres, process, serve, setup
 from bihuan.site.cli import Run, command
 from bihuan.site.home import FLOORS, home, say
 
@@ -154,6 +154,7 @@ def register(cli: click.Group) -> None:
         serve.require_free_port()
         with postgres.Use():
             setup.prepare("app")
+            guard.check()
             say(f"闭环：{_url()}")
             process.watch([process.web()])
         return {"ok": True}
