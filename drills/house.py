@@ -133,9 +133,12 @@ def session_of(login: str) -> str:
 
 def superuser() -> psycopg.Connection:
     """A connection as soon as the server answers."""
+    from django.db import connection
+
     from bihuan.site import roles
 
-    return wait_for(lambda: psycopg.connect(roles.dsn("superuser"), autocommit=True, connect_timeout=10), "the database")
+    dsn = roles.dsn("superuser", connection.settings_dict["NAME"])
+    return wait_for(lambda: psycopg.connect(dsn, autocommit=True, connect_timeout=10), "the database")
 
 
 def ask(sql: str, *values: object) -> list[tuple]:

@@ -24,10 +24,11 @@ from bihuan.kernel.refused import Refused
 from bihuan.ledger.kinds import FactKind
 from bihuan.ledger.kinds import kind as fact_kind
 from bihuan.loops import declare, facts, meanwhile
-from bihuan.loops.record import Done, record, record_many, rings
+from bihuan.loops.record import Done, hold_person, record, record_many, rings
 from bihuan.policy import pack as packs
 
 BULK_MAX = 10_000
+HELD_MAX = 500  # persons: each is a lock in the server's memory; an undone list of more is not taken back beside single answers
 
 
 @dataclasses.dataclass(frozen=True)
@@ -558,20 +559,45 @@ def void(*, by, fact: UUID, reason: str, act: UUID) -> Done:
     if not reason.strip():
         raise Refused("reason_missing", "请写明作废原因。", "Please give the reason.", "reason")
     # Read without the engine: row-level security decides whether the record is in sight.
-    row = _rows("SELECT event, kind, subject, region FROM fact WHERE id = %s", (fact,))
+    row = _rows("SELECT event, kind, subject, region, act FROM fact WHERE id = %s", (fact,))
     if not row:
         raise Refused("fact_not_found", "没有这条办理记录，或不归您管。", "There is no such record, or it is not yours.")
-    event, kind, subject, region = row[0]
+    event, kind, subject, region, of_act = row[0]
     if kind.startswith(("loops.", "identity.")):
         raise Refused("not_voidable", "移交、合并类记录请用相反操作撤回。", "Such a record is undone by the opposite act.")
     void_id = ids.derived_id(act, facts.VOIDED.name, fact)
     with engine():
-        # One withdrawal at a time for a record.
-        _rows("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (str(fact),))
+        _one_withdrawal_of(of_act)
         earlier = _rows("SELECT fact FROM handled WHERE voids = %s", (fact,))
+        _hold([subject])
     if earlier and earlier[0][0] != void_id:
-        raise Refused("already_voided", "这条记录已经作废。", "This record was already withdrawn.")
+        zh, en = meanwhile.withdrawn([fact])
+        raise Refused("already_voided", f"这条记录已经作废：{zh}。", f"This record was already withdrawn: {en}.")
     return withdraw(fact, event=event, subject=subject, region=region, reason=reason, by=by, act=act)
+
+
+def _one_withdrawal_of(act: UUID) -> None:
+    """Records of one act are withdrawn one at a time, whether one by one or all by an undo."""
+    _rows("SELECT pg_advisory_xact_lock(hashtextextended(%s, 2))", (str(act),))
+
+
+def _hold(subjects: Sequence[UUID]) -> None:
+    """Nothing is said of these persons by a single record until we are done: what follows from a withdrawal is judged by all
+    that stands. Their duties first, as every act on a duty does.
+    """
+    aliases = _rows(
+        """
+        WITH a AS (SELECT DISTINCT x AS subject FROM unnest(%s::uuid[]) s CROSS JOIN LATERAL (
+          SELECT s AS x UNION SELECT c2.subject FROM cluster c JOIN cluster c2 ON c2.root = c.root WHERE c.subject = s) y)
+        SELECT subject FROM a ORDER BY subject
+        """,
+        (list(subjects),),
+    )
+    if len(aliases) > HELD_MAX:
+        return
+    _rows("SELECT id FROM loop WHERE subject = ANY(%s) ORDER BY id FOR UPDATE", ([alias for (alias,) in aliases],))
+    for (alias,) in aliases:
+        hold_person(alias)
 
 
 def withdraw(fact: UUID, *, event: int, subject: UUID, region: int | None, reason: str, by, act: UUID) -> Done:
@@ -687,6 +713,9 @@ def undo(*, by, act: UUID, leave_resting: bool = False) -> Handled:
     if not rows:
         raise Refused("act_not_found", "没有可撤销的操作。", "There is nothing of yours to undo.")
     with engine():
+        _one_withdrawal_of(act)
+        if not any(row[1].startswith("loops.") for row in rows):
+            _hold(sorted({row[2] for row in rows}))
         # Locked first: what is being built on it at this moment is waited for, and then rests on it.
         given = [row[0] for row in rows]
         touched_by = "SELECT loop FROM movement WHERE at_fact = ANY(%(f)s) UNION SELECT loop FROM handled WHERE fact = ANY(%(f)s)"
@@ -704,8 +733,11 @@ def undo(*, by, act: UUID, leave_resting: bool = False) -> Handled:
         }
     standing = [row for row in rows if row[0] not in resting]
     if resting and not (leave_resting and standing):
+        zh, en = meanwhile.resting(by, sorted(resting))
         raise Refused(
-            "rests_on_it", "后面已有办理，不能撤销；请用作废并写明原因。", "Something rests on it; withdraw it with a reason instead."
+            "rests_on_it",
+            f"后面已有办理（{zh}），不能撤销；请用作废并写明原因。",
+            f"Something rests on it ({en}); withdraw it with a reason instead.",
         )
     n_left, rows = len(rows) - len(standing), standing
     fact_ids = [row[0] for row in rows]

@@ -41,6 +41,7 @@ _WHAT = {
     "reassigned": ("改派给{to}", "reassigned it to {to}"),
     "extended": ("改了时限", "moved its deadline"),
     "closed": ("办结", "closed it"),
+    "withdrawn": ("作废", "withdrew it"),
     "assigned": ("分派给{officer}", "assigned it to {officer}"),
 }
 
@@ -55,11 +56,7 @@ def refusal(by: Any, loops: Sequence[int], not_here: Callable[[], Refused]) -> R
 
     One statement in every case: how long an answer takes must not tell either.
     """
-    lo, hi = by.scope
-    values = {"loops": list(loops), "lo": lo, "hi": hi, "unit": by.unit_id, "assigned": facts.ASSIGNED.name}
-    with engine(), connection.cursor() as cursor:
-        cursor.execute(_LAST, values)
-        rows = cursor.fetchall()
+    rows = _last(by, loops)
     if not rows:
         return not_here()
     loop, closed, *what = rows[0]
@@ -76,11 +73,43 @@ def refusal(by: Any, loops: Sequence[int], not_here: Callable[[], Refused]) -> R
     )
 
 
+def _last(by: Any, loops: Sequence[int]) -> list[tuple]:
+    lo, hi = by.scope
+    values = {"loops": list(loops), "lo": lo, "hi": hi, "unit": by.unit_id, "assigned": facts.ASSIGNED.name}
+    with engine(), connection.cursor() as cursor:
+        cursor.execute(_LAST, values)
+        return cursor.fetchall()
+
+
 def require_seen(by: Any, duties: Iterable[Any], seen: Mapping[int, str] | None, not_here: Callable[[], Refused]) -> None:
     """Refuses (`duty_changed`) what is no longer as the page showed it. `seen`: duty -> `tag`; None = nobody looked."""
     changed = [d.id for d in duties if seen and d.id in seen and seen[d.id] != tag(d.owner, d.assignee, d.offered_to)]
     if changed:
         raise refusal(by, changed, not_here)
+
+
+def withdrawn(records: Sequence[Any]) -> tuple[str, str]:
+    """Who withdrew one of these records, and when."""
+    with engine(), connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT f.received_at, u.name, o.name FROM handled h JOIN fact f ON f.id = h.fact LEFT JOIN unit u ON u.id = f.unit"
+            ' LEFT JOIN officer o ON o.id = f."by" WHERE h.voids = ANY(%s) ORDER BY f.received_at DESC LIMIT 1',
+            (list(records),),
+        )
+        row = cursor.fetchone()
+    return _told("withdrawn", *row, None, None) if row else ("", "")
+
+
+def resting(by: Any, records: Sequence[Any]) -> tuple[str, str]:
+    """What was done after these records: by whom, when."""
+    zh, en = withdrawn(records)
+    if zh:
+        return zh, en
+    with engine(), connection.cursor() as cursor:
+        cursor.execute("SELECT DISTINCT loop FROM movement WHERE at_fact = ANY(%s) ORDER BY loop", (list(records),))
+        loops = [loop for (loop,) in cursor.fetchall()]
+    rows = _last(by, loops)
+    return _told(*rows[0][2:]) if rows else ("", "")
 
 
 def _told(what: str, at: Any, unit: str | None, officer: str | None, to: str | None, assignee: str | None) -> tuple[str, str]:

@@ -247,11 +247,24 @@ def record(
     }  # fmt: skip
     with engine():
         write_ladders(decisions.ladders)
+        if kind.key:
+            hold_person(subject)
         n_new, opened, closed = _executed(kind, parameters)
         if n_new:
             return Done(fact, tuple(opened), tuple(closed))
         with psycopg.Cursor(connection.connection) as cursor:
             return _known(cursor, kind, fact, parameters)
+
+
+def hold_person(subject: UUID) -> None:
+    """Until the transaction ends nobody else records about this alias, nor withdraws what was said of the person.
+
+    A withdrawal looks at all that stands: an answer that is being saved at that moment must be there, or not begun. A
+    statement of its own: what follows must see what was done while one waited.
+    """
+    key = int.from_bytes(subject.bytes[8:], "big", signed=True)
+    with psycopg.Cursor(connection.connection) as cursor:
+        cursor.execute(f"SELECT pg_advisory_xact_lock({key})")
 
 
 def _executed(kind: FactKind, parameters: Mapping[str, Any]) -> tuple:
