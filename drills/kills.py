@@ -42,7 +42,7 @@ LIST_PAUSE_SECONDS, JUMP_PAUSE_SECONDS, JUMP_MINUTES = 2.0, 4.0, 10
 BACK_SECONDS, LATE_SECONDS = 30, 60  # what is promised
 HEAD = "姓名,证件号码,手机号,来源地,到达时间,现住址\n"
 IN_THE_MIDDLE = {"tick": "%DELETE FROM timer%", "import": "%staged_%"}  # the worker's statement of that moment
-MIDDLE_SECONDS, WARM_SECONDS = 6, 2
+MIDDLE_SECONDS, WARM_SECONDS, STARVED_SECONDS = 6, 2, 10
 UPKEEP = ("CHECKPOINT", "VACUUM (FREEZE, ANALYZE) fact, loop, movement", "VACUUM (ANALYZE) timer, tally, contact_tried")
 
 
@@ -66,6 +66,7 @@ class Scene:
         self.lock = threading.Lock()
         self.back: dict[str, list[float]] = {"database": [], "web": [], "writer": []}
         self.waits: dict[str, float] = {}  # what was killed and has promised nothing since -> when
+        self.last: dict[str, float] = {}  # who saved when
         self.lateness: list[float] = []
         self.killed: Counter[str] = Counter()
         self.writer_leads = folder / "leads.txt"
@@ -76,6 +77,7 @@ class Scene:
         ids.promised(id)
         now = time.monotonic()
         with self.lock:
+            self.last[by] = now
             for what in ("database", by):
                 if what in self.waits:
                     self.back[what].append(now - self.waits.pop(what))
@@ -233,9 +235,12 @@ class Scene:
         return self.strike(how)
 
     def wait(self, what: str, since: float) -> None:
+        """From now on `what` owes a sign of life; whoever was about to give one and is struck again begins anew."""
         with self.lock:
+            if what == "database":
+                self.waits |= dict.fromkeys(self.waits, since)
             if what in self.back:
-                self.waits.setdefault(what, since)
+                self.waits[what] = since
 
     def kill_all(self) -> None:
         """As often as was asked; the next one when something was saved since the last."""
@@ -252,6 +257,9 @@ class Scene:
                 what = "server"
             before = self.n_saved()
             house.wait_for(lambda b=before: self.n_saved() > b or self.errors, "a write after a kill", nap=0.01)
+            # Whoever is struck again before it stands shows only how long one can go on striking.
+            if time.monotonic() - self.last.get("web", 0) > STARVED_SECONDS:
+                house.wait_for(lambda t=self.last.get("web", 0): self.last.get("web", 0) > t or self.errors, "a write through the pages")
             time.sleep(self.dice.uniform(0, PAUSE_SECONDS))
             if self.errors:
                 break
