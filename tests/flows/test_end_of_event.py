@@ -8,10 +8,11 @@ from datetime import timedelta
 
 import pytest
 from django.db import connection, transaction
-from django.test import override_settings
+from django.test import Client, override_settings
 from tests.morning import EVENT, take_in
 
 from bihuan.access import queries as access
+from bihuan.access import second_factor
 from bihuan.access.action import action
 from bihuan.identity import keys
 from bihuan.intake import actions as intake
@@ -259,3 +260,54 @@ def test_a_person_of_two_events_stays_in_the_other(over) -> None:
     assert gaps == [], gaps[:5]
     assert keys.data_key(other) is not None
     assert heads.bring().lost == 0
+
+
+def desk(login: str) -> Client:
+    post = access.post_of(login)
+    made = Client(headers={"host": "localhost"})
+    made.force_login(post.officer)
+    session = made.session
+    session["post"] = post.id
+    session.save()
+    return made
+
+
+def test_two_people_sign_on_their_pages(over, monkeypatch) -> None:
+    with setup.acting("app"):
+        console, shi = desk("console"), desk("shi")
+        assert "进行中" in console.get("/events?event=1").content.decode()
+    policy.end_event(event=EVENT, on=clock.today())
+    installation.advance(timedelta(days=181))
+    with setup.acting("app"):
+        shown = console.get("/events?event=1").content.decode()
+        assert "还有 6 件没有办完" in shown
+        assert "核查 · " in shown
+    close_all()
+    jobs.seal()
+    with setup.acting("app"):
+        shown = console.get("/events?event=1").content.decode()
+        assert "提出销毁" in shown
+        assert "<code>identity</code>" in shown, "counted past the desk's own range"
+        answer = console.post("/events/ask", {"event": "1", "reason": "保存期满"})
+        assert answer.headers["Location"].startswith("/second-factor"), "the second factor first"
+        assert Ending.objects.count() == 0
+        monkeypatch.setattr(second_factor, "is_fresh", lambda request: True)
+        assert console.post("/events/ask", {"event": "1", "reason": "保存期满"}).headers["Location"] == "/events?event=1"
+        answer = console.post("/events/sign", {"event": "1"})
+        assert (answer.status_code, "须由提出者以外的另一人签字" in answer.content.decode()) == (409, True)
+        assert "签字，同意销毁" not in console.get("/events?event=1").content.decode()
+        assert "签字，同意销毁" in shi.get("/events?event=1").content.decode()
+        assert shi.post("/events/sign", {"event": "1"}).status_code == 302
+        assert shi.get("/events/certificate?event=1").status_code == 409
+        assert desk("xian").get("/events").status_code == 403
+    done = carry_out()
+    with setup.acting("app"):
+        shown = shi.get("/events/certificate?event=1").content.decode()
+        assert done.certificate["sha256"] in shown
+        assert "陈市平" in shown
+        assert "销毁证明" in shi.get("/events?event=1").content.decode()
+    with setup.acting("work"):
+        Ending.objects.update(certificate=done.certificate | {"reason": "别的"})
+    with setup.acting("app"):
+        assert shi.get("/events/certificate?event=1").status_code == 409
+    assert any("certificate" in gap.what for gap in verify().gaps)

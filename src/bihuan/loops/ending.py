@@ -30,7 +30,7 @@ from bihuan.ledger import verify as ledger
 from bihuan.ledger.destruction import Part, Rows, register
 from bihuan.ledger.gaps import Found, Gap
 from bihuan.ledger.models import DestructionBegun, DestructionCertified, Ending, Seal
-from bihuan.loops import tallies, verify
+from bihuan.loops import declare, tallies, verify
 from bihuan.loops.record import record
 from bihuan.policy.models import Event
 
@@ -55,6 +55,11 @@ class OpenDuty:
     unit: int
     unit_name: str
     due_at: datetime | None
+
+    @property
+    def title(self) -> str:
+        known = declare.kinds().get(self.kind)
+        return known.title if known else self.kind
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,6 +109,59 @@ def outlook(event: int) -> Outlook:
     kept = row.ended_on + row.retention if row.ended_on else None
     ending = Ending.objects.filter(event=event).first()
     return Outlook(event, destruction.count(event), found[0][5] if found else 0, duties, kept, ending)
+
+
+@dataclasses.dataclass(frozen=True)
+class Line:
+    """An event in the list of those who may end it. `kept_until`: None while it runs. `state` as `state` says."""
+
+    event: int
+    name: str
+    opened_on: date
+    ended_on: date | None
+    kept_until: date | None
+    state: str
+
+
+def listed(*, by) -> list[Line]:
+    """Every event with how far its end is. Refuses `not_permitted`."""
+    require(by, Permission.EVENT_END)
+    endings = {found.event: found for found in Ending.objects.defer("certificate", "sums", "counts")}
+    return [
+        Line(e.id, e.name, e.opened_on, e.ended_on, e.ended_on + e.retention if e.ended_on else None, state(endings.get(e.id)))
+        for e in Event.objects.order_by("-opened_on", "-id")
+    ]
+
+
+def outlook_for(*, by, event: int) -> Outlook:
+    """`outlook` for a page: counts, and duties by number, kind and unit; of persons nothing. Inside a transaction."""
+    require(by, Permission.EVENT_END)
+    with engine():
+        return outlook(event)
+
+
+def certificate_for(*, by, event: int) -> tuple[dict[str, Any], bool]:
+    """The certificate, and whether it is final: no backup can have the data any more. Inside a transaction.
+
+    Refuses (`ending_not_certified`) where there is none, and (`certificate_changed`) one that is not the sealed one.
+    """
+    require(by, Permission.EVENT_END)
+    with engine():
+        row = Ending.objects.filter(event=event, certified_at__isnull=False).first()
+        if row is None:
+            raise Refused("ending_not_certified", "这个事件还没有销毁证明。", "There is no certificate for this event.", str(event))
+        if not is_genuine(row.certificate):
+            raise Refused(
+                "certificate_changed",
+                "保存的证明与封存的不一致，已被改动。请报告审计员。",
+                "The certificate that is kept is not the sealed one: it was changed. Tell the auditor.",
+            )
+    return row.certificate, is_final(row.certificate)
+
+
+def is_final(certificate: dict[str, Any]) -> bool:
+    """From the day on which the last backup that had the data is out of age (real time)."""
+    return clock.real_now().astimezone(clock.SHANGHAI).date() >= date.fromisoformat(certificate["backups_gone_on"])
 
 
 def _refuse_early(event: int) -> Event:

@@ -71,6 +71,6 @@ def page(of: dict[str, Any], *, final: bool) -> str:
     )
     return _PAGE.format(
         number=of["number"], status=escape(status), about=_rows(about), days=days, hashes=_rows(hashes, code=True),
-        destroyed=_rows([(table, f"{n:,}") for table, n in of["destroyed"].items()], number=True), asked=signer(of["asked"]),
+        destroyed=_rows([(table, f"{n:,}") for table, n in of["destroyed"].items() if n], number=True), asked=signer(of["asked"]),
         signed=signer(of["signed"]),
     )  # fmt: skip

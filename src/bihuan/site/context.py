@@ -58,6 +58,7 @@ def desk(request: HttpRequest) -> dict[str, Any]:
         "unit": post.unit.name if post else "",
         "posts_url": "/post" if post else "",
         "nav": tabs(post),
+        "may_end": post is not None and post.may(Permission.EVENT_END),
         "sign_out_url": "/sign-out",
         "language_url": "/i18n/setlang/",
         "feedback_url": f"/feedback?{urlencode({'from': request.path})}",

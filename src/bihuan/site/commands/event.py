@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from datetime import date
 from pathlib import Path
 
 import click
@@ -95,7 +94,6 @@ def register(cli: click.Group) -> None:
     @click.option("--check", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="核对一份证明（JSON）/ check one")
     def certificate(run: Run, number: int, html: Path | None, check: Path | None) -> dict:
         """销毁证明 / the certificate; final from the day on which no backup can have the data any more."""
-        from bihuan.kernel import clock
         from bihuan.ledger.models import Ending
         from bihuan.loops import ending
         from bihuan.site.certificate import page
@@ -105,7 +103,7 @@ def register(cli: click.Group) -> None:
             raise Refused("ending_not_certified", "这个事件还没有销毁证明。", "There is no certificate for this event.", str(number))
         said = json.loads(check.read_text("utf-8")) if check else row.certificate
         genuine = ending.is_genuine(said)
-        final = clock.real_now().astimezone(clock.SHANGHAI).date() >= date.fromisoformat(said["backups_gone_on"])
+        final = ending.is_final(said)
         if html:
             html.write_text(page(row.certificate, final=final), "utf-8")
         run.say(f"{said['name']}：{said['sha256']}  " + ("与封存的一致 / genuine" if genuine else "不是封存的那一份 / not the sealed one"))
