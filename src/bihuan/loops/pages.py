@@ -19,10 +19,10 @@ from bihuan.access.permissions import Permission
 from bihuan.kernel.refused import Refused
 from bihuan.loops import ending
 
-
 # What a table holds, in words; the others are shown by their names only.
 _WORDS = {
-    "fact": _("办理记录"), "identity": _("证件、电话、住址（加密的）"), "person": _("姓名"), "holding": _("谁用过哪个号码"), "lead": _("线索"),
+    "fact": _("办理记录"),
+    "identity": _("证件、电话、住址（加密的）"), "person": _("姓名"), "holding": _("谁用过哪个号码"), "lead": _("线索"),
     "intake_file": _("名单原件"), "intake_row": _("名单各行的结果"), "loop": _("待办"), "movement": _("移交记录"), "event_key": _("密钥"),
     "visible": _("谁看得到谁"), "cluster": _("哪些线索是同一个人"), "subject": _("人员编号"), "duty_list": _("打印、带走的名单"),
 }  # fmt: skip
