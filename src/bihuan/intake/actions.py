@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import logging
 import time
 from collections import Counter
+from collections.abc import Callable
 from datetime import timedelta
 from uuid import UUID
 
 import polars as pl
 import psycopg
 from cryptography.exceptions import InvalidTag
-from django.db import connection, transaction
+from django.db import InterfaceError, OperationalError, connection, transaction
 
 from bihuan.access import scope
 from bihuan.access.action import action
@@ -21,18 +23,22 @@ from bihuan.access.models import Post
 from bihuan.access.permissions import Permission
 from bihuan.identity import keys
 from bihuan.intake import check, columns, parser, refusals, registry
-from bihuan.intake.models import IntakeFile
+from bihuan.intake.models import IntakeFile, IntakeMapping
 from bihuan.intake.places import resolver_of
 from bihuan.kernel import clock, crypto
 from bihuan.kernel.refused import Refused
+from bihuan.kernel.text import clean
 from bihuan.loops.record import copy_frame
 from bihuan.regions import queries as regions
+
+log = logging.getLogger("bihuan.intake")
 
 # One transaction holds locks for at most about two seconds.
 BATCH_ROWS = 5_000
 # A living process beats with every batch; one that is silent this long is dead.
 SILENCE = timedelta(seconds=60)
 WARNINGS_KEPT = 500
+FAILURES_MAX = 3
 BYTES_MAX = 200 * 1024 * 1024
 OUTCOMES = ("created", "changed", "unchanged", "duplicate", "rejected")
 
@@ -69,7 +75,7 @@ def store(
     before = IntakeFile.objects.filter(event=event, sha256=sha256, unit=by.unit_id).exists()
     key = keys.ensure_data_key(event, "files")
     file = IntakeFile.objects.create(
-        act=act, event=event, kind=kind, source=source, name=name[:200], size=len(data), sha256=sha256,
+        act=act, event=event, kind=kind, source=source, name=clean(name.replace("\0", ""))[:200], size=len(data), sha256=sha256,
         blob=crypto.seal(key, data, b"file" + act.bytes), post=by.id, unit=by.unit_id,
         scope=regions.scope_of(by.unit.region_id), received_at=clock.now(), forced=forced,
         state="working" if claim else "waiting", beat_at=clock.real_now() if claim else None,
@@ -93,8 +99,28 @@ def original(file: IntakeFile) -> bytes:
     return data
 
 
-def process(file_id: int, *, by: Post | None = None) -> IntakeFile:
+@action
+def remember(*, by, kind: str, mappings: dict[str, dict[str, int]], headers: dict[str, list[str]]) -> None:
+    """Keep for the unit what the columns of these heads are ({head: {field: column index}}), for its next list of the same form."""
+    require(by, Permission.LIST_IMPORT)
+    for head, fields in sorted(mappings.items()):
+        IntakeMapping.objects.update_or_create(
+            unit=by.unit_id, kind=kind, head=head,
+            defaults={"fields": fields, "headers": headers.get(head, []), "post": by.id, "said_at": clock.now()},
+        )  # fmt: skip
+
+
+@action
+def forget(*, by, kind: str, heads: list[str]) -> int:
+    """Read these heads by their names and contents again; how many were remembered."""
+    require(by, Permission.LIST_IMPORT)
+    return IntakeMapping.objects.filter(unit=by.unit_id, kind=kind, head__in=heads).delete()[0]
+
+
+def process(file_id: int, *, by: Post | None = None, between: Callable[[int], None] | None = None) -> IntakeFile:
     """Read, check and commit a file. Goes on where an earlier run stopped; a finished file is left as it is.
+
+    `between` is called after each batch with the bytes of this file, outside any transaction: smaller files need not wait for it.
 
     A file that cannot be read ends as `refused` with the sentence; a row that cannot be taken is one rejected row.
     `by`: who may see the file; the worker, which sees all, leaves it out. Rows are committed in the sender's name.
@@ -115,12 +141,14 @@ def process(file_id: int, *, by: Post | None = None) -> IntakeFile:
         if not _begin(file, mapping=mapping, warnings=warnings, n_rows=len(rows)):
             return file
         for start in range(file.n_read, len(rows), BATCH_ROWS):
-            answer = commit_batch(by=sender, file=file, kind=kind, rows=rows.slice(start, BATCH_ROWS))
+            answer = _committed(sender, file, kind, rows.slice(start, BATCH_ROWS))
             if isinstance(answer, Refused):
                 _set(file, state="refused", refusal=answer.as_json(), done_at=clock.now())
                 return file
             if not answer:
                 return _done_by_another(file)
+            if between is not None:
+                between(file.size)
         finish(by=sender, file=file)
     return file
 
@@ -133,7 +161,8 @@ def _begin(file: IntakeFile, **values) -> bool:
     with transaction.atomic():
         now = IntakeFile.objects.select_for_update().get(id=file.id)
         if now.state not in ("done", "refused"):
-            _set(now, state="working", beat_at=clock.real_now(), **values)
+            now_real = clock.real_now()
+            _set(now, state="working", beat_at=now_real, begun_at=now_real, begun_row=now.n_read, **values)
     file.__dict__.update({name: value for name, value in now.__dict__.items() if name != "_state"})
     return now.state == "working"
 
@@ -148,14 +177,59 @@ def _done_by_another(file: IntakeFile) -> IntakeFile:
         time.sleep(0.2)
 
 
+def _committed(sender: Post, file: IntakeFile, kind: registry.ListKind, rows: pl.DataFrame) -> int | Refused:
+    """`commit_batch`; a batch with a row that the database or a module cannot take is halved until that row stands alone, refused
+    as `row_failed`. The others are not held up by it: one bad row among 2,000 costs two dozen small transactions."""
+    try:
+        return commit_batch(by=sender, file=file, kind=kind, rows=rows)
+    except (OperationalError, InterfaceError):
+        raise  # the database is away: the rows are not at fault
+    except Exception as error:
+        log.warning("file %s: rows from %s failed (%s)", file.id, rows["no"][0], type(error).__name__)
+        if len(rows) == 1:
+            failed = pl.lit(["row_failed"], pl.List(pl.String))
+            cells = pl.lit([""], pl.List(pl.String))
+            return commit_batch(
+                by=sender, file=file, kind=kind, rows=rows.with_columns(reason=pl.lit("row_failed"), reasons=failed, cells=cells)
+            )
+        half = len(rows) // 2
+        done = 0
+        for part in (rows.slice(0, half), rows.slice(half)):
+            answer = _committed(sender, file, kind, part)
+            if isinstance(answer, Refused) or not answer:
+                return answer
+            done += answer
+        return done
+
+
+@transaction.atomic
+def failed(file_id: int) -> None:
+    """The processing of a file raised, and not for want of the database: after three times it is refused and no longer tried."""
+    file = IntakeFile.objects.select_for_update().get(id=file_id)
+    if file.state == "working":
+        file.failures = file.failures + 1 if file.n_read == file.begun_row else 1
+        if file.failures >= FAILURES_MAX:
+            file.state, file.done_at, file.refusal = "refused", clock.now(), refusals.failed(file.name).as_json()
+        file.save(update_fields=["failures", "state", "done_at", "refusal"])
+
+
+def choices(file: IntakeFile) -> dict[str, columns.Choice]:
+    """What the officer said of this file's heads; else what the unit said of such heads before."""
+    if file.forced is not None:
+        return {head: columns.Choice(fields, "forced") for head, fields in file.forced.items()}
+    known = IntakeMapping.objects.filter(unit=file.unit, kind=file.kind).values_list("head", "fields")
+    return {head: columns.Choice(fields, "remembered") for head, fields in known}
+
+
 def _checked(file: IntakeFile):
-    tables = parser.read(original(file), file.name)
-    forced = file.forced or None
-    mapped = columns.map_tables(tables, lambda table: forced)
+    parser.start()  # it starts while the file is opened
+    resolver = resolver_of(file.event)
+    tables = parser.read(original(file), file.name, anyway=True)
+    mapped = columns.map_tables(tables, choices(file))
     tables, mappings = [table for table, _ in mapped], [mapping for _, mapping in mapped]
-    checked = check.check(tables, mappings, file.source, clock.now(), resolver_of(file.event))
+    checked = check.check(tables, mappings, file.source, clock.now(), resolver)
     rows = checked.frame.with_row_index("no", offset=1)
-    shown = [mapping.as_json(table) for table, mapping in zip(tables, mappings, strict=True)]
+    shown = [mapping.as_json(table) for table, mapping in mapped]
     noticed = rows.select("sheet", "row", "warnings").filter(pl.col("warnings").list.len() > 0).head(WARNINGS_KEPT)
     warnings = [{"sheet": s, "row": r, "codes": list(w)} for s, r, w in noticed.iter_rows()]
     return rows, shown, [*({"note": note} for note in checked.notes), *warnings]

@@ -6,8 +6,9 @@ or says something else than the cells do (a column `号码` full of ID numbers).
 
 from __future__ import annotations
 
+import hashlib
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -170,6 +171,29 @@ class Mapping:
         }
 
 
+@dataclass(frozen=True)
+class Choice:
+    """What an officer said of a head: {field: column index}; all other columns are not used. `how`: forced or remembered."""
+
+    fields: dict[str, int]
+    how: str
+
+
+def head_of(table: Table) -> str:
+    """The fingerprint of the names of the columns in their order: the same for the same form, whatever stands in it."""
+    return hashlib.sha256("\x1f".join(header_key(c.header) for c in table.columns).encode()).hexdigest()[:32]
+
+
+def chosen(table: Table, choice: Choice) -> Mapping:
+    """The mapping that an officer said. Refuses `columns_unknown` where it names a column that is not there or identifies nobody."""
+    columns = {c.index: c for c in table.columns}
+    fields = {name: index for name, index in choice.fields.items() if name in FIELDS and index in columns}
+    if len(fields) < len(choice.fields) or not any(name in fields for name in NEEDED):
+        raise unknown_columns(table.sheet, [c.header for c in table.columns if c.header.strip()], table.header_row)
+    others = [c for c in table.columns if c.index not in fields.values() and c.header.strip()]
+    return Mapping(fields, dict.fromkeys(fields, choice.how), ignored=others)
+
+
 def letters(index: int) -> str:
     """Spreadsheet letters of a column: 0 -> A, 26 -> AA."""
     text = ""
@@ -243,27 +267,19 @@ def _sample(table: Table, index: int) -> list[str]:
     return values.head(_SAMPLE_ROWS).to_list()
 
 
-def map_columns(table: Table, kind: str = "leads", forced: dict[str, int | str] | None = None) -> Mapping:
+def map_columns(table: Table) -> Mapping:
     """Find the fields of a list of persons in a table.
 
-    `forced` is the officer's choice, {field: column index or letters or head}. Refuses `columns_unknown` when nothing
-    identifies a person, `column_unclear` when two columns claim a field with equal right.
+    Refuses `columns_unknown` when nothing identifies a person, `column_unclear` when two columns claim a field with equal right.
     """
-    if kind != "leads":
-        raise ValueError(f"no such kind of list: {kind}")
     columns = {c.index: c for c in table.columns}
     fields: dict[str, int] = {}
     how: dict[str, str] = {}
-    for name, wanted in (forced or {}).items():
-        fields[name], how[name] = _forced(table, name, wanted), "forced"
-    taken = set(fields.values())
-    shares = {i: content_shares(_sample(table, i)) for i in columns if i not in taken}
+    shares = {i: content_shares(_sample(table, i)) for i in columns}
     claims: dict[str, list[tuple[float, float, int]]] = {}
     ignored: list[Column] = []
     nameless: list[int] = []
     for i, column in columns.items():
-        if i in taken:
-            continue
         found = by_name(column.header)
         if found is None:
             nameless.append(i)
@@ -295,8 +311,8 @@ def map_columns(table: Table, kind: str = "leads", forced: dict[str, int | str] 
     return Mapping(fields, how, sorted(ignored, key=lambda c: c.index), unknown)
 
 
-def map_tables(tables: Sequence[Table], choose: Callable[[Table], dict | None] = lambda table: None) -> list[tuple[Table, Mapping]]:
-    """The tables that list persons, each with its mapping; `choose` gives the officer's own choice for a table.
+def map_tables(tables: Sequence[Table], choices: dict[str, Choice] | None = None) -> list[tuple[Table, Mapping]]:
+    """The tables that list persons, each with its mapping; `choices` are what officers said, by the fingerprint of the head.
 
     A sheet beside them that identifies nobody and holds nothing that looks like a document or a phone (totals by district,
     a list of goods) is left out with a note. One that does hold such cells refuses the file: nobody is lost without a word.
@@ -304,11 +320,18 @@ def map_tables(tables: Sequence[Table], choose: Callable[[Table], dict | None] =
     found: list[tuple[Table, Mapping]] = []
     left_out: list[str] = []
     first: Refused | None = None
-    for table in map(manifest.joined, tables):
+    for raw in tables:
+        table = manifest.joined(raw)
+        choice = (choices or {}).get(head_of(raw))
         try:
-            found.append((table, map_columns(table, forced=choose(table))))
+            if choice is not None:
+                found.append((table, chosen(table, choice)))
+            elif table.recognised:
+                found.append((table, map_columns(table)))
+            else:
+                raise unknown_columns(table.sheet, [c.header for c in table.columns if c.header.strip()], table.header_row)
         except Refused as refused:
-            if refused.code != "columns_unknown" or _names_persons(table):
+            if refused.code != "columns_unknown" or (table.recognised and _names_persons(table)):
                 raise
             first = first or refused
             left_out.append(f"sheet_left_out:{table.sheet}")
@@ -332,17 +355,6 @@ def _corrected(found: tuple[str, float], shares: dict[str, float]) -> tuple[str,
         if name == mine and shares.get(other, 0.0) >= 0.6 and shares.get(mine, 0.0) < 0.1:
             return other, 1.0
     return name, strength
-
-
-def _forced(table: Table, name: str, wanted: int | str) -> int:
-    if name not in FIELDS:
-        raise ValueError(f"no such field: {name}")
-    for column in table.columns:
-        if wanted in (column.index, column.header, letters(column.index)):
-            return column.index
-    raise Refused(
-        "columns_unknown", f"指定的列“{wanted}”在表中找不到", f"The column “{wanted}” is not in the sheet", where=table.sheet or None
-    )
 
 
 def _unclear(table: Table, name: str, one: Column, other: Column) -> Refused:

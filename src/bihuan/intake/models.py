@@ -38,6 +38,11 @@ class IntakeFile(models.Model):
     reasons = models.JSONField(default=dict)
     warnings = models.JSONField(default=list)
     beat_at = models.DateTimeField(null=True)
+    # Real time at which the present reader took the file up, and the row it went on from: rows a second, time left.
+    begun_at = models.DateTimeField(null=True)
+    begun_row = models.IntegerField(default=0)
+    # How often its processing failed (was not killed, failed) at the same row.
+    failures = models.IntegerField(default=0)
     done_at = models.DateTimeField(null=True)
 
     class Meta:
@@ -53,6 +58,27 @@ class IntakeFile(models.Model):
             ),
         ]
         indexes = [models.Index(fields=["state"], condition=models.Q(state__in=["waiting", "working"]), name="intake_file_open")]
+
+
+class IntakeMapping(models.Model):
+    """What the columns of a sender's list are, as an officer of that unit said once: used again for the same head.
+
+    `head` is the fingerprint of the names of the columns in their order (`columns.head_of`), `headers` those names as the
+    sender wrote them, `fields` {field: column index from 0}. Columns that are not named are not used.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    unit = models.IntegerField()
+    kind = models.TextField()
+    head = models.TextField()
+    headers = models.JSONField(default=list)
+    fields = models.JSONField(default=dict)
+    post = models.IntegerField()
+    said_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "intake_mapping"
+        constraints = [models.UniqueConstraint(fields=["unit", "kind", "head"], name="intake_mapping_once")]
 
 
 class IntakeRow(models.Model):

@@ -8,9 +8,12 @@ import csv
 import io
 import re
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 from urllib.parse import quote, urlencode
+from uuid import UUID
 
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
@@ -27,6 +30,7 @@ from bihuan.identity import masks
 from bihuan.identity import queries as people
 from bihuan.intake import actions, columns, parser, queries, reasons, registry
 from bihuan.intake.models import IntakeFile
+from bihuan.intake.read import Table
 from bihuan.kernel import clock, ids
 from bihuan.kernel.refused import Refused
 from bihuan.kernel.text import inert
@@ -50,7 +54,7 @@ _OUTCOMES = {
     "rejected": _lazy("退回"),
 }
 _STATES = {"waiting": _lazy("排队中"), "working": _lazy("正在检查和入账"), "done": _lazy("已入账"), "refused": _lazy("整份退回")}
-_HOW = {"name": _lazy("按列名"), "content": _lazy("按内容"), "forced": _lazy("人工指定")}
+_HOW = {"name": _lazy("按列名"), "content": _lazy("按内容"), "forced": _lazy("人工指定"), "remembered": _lazy("按上次指定")}
 
 
 def _language() -> str:
@@ -125,8 +129,12 @@ def _store(request: HttpRequest, act: Any) -> list[int]:
             "This system must not hold classified files: please check and tick.",
             "unclassified",
         )
+    pasted = request.POST.get("pasted", "").strip("\r\n")
+    if pasted.strip():
+        name = clock.now().astimezone(clock.SHANGHAI).strftime(f"{_('粘贴的文字')}-%m%d-%H%M.txt")
+        files = [SimpleUploadedFile(name, pasted.replace("\r\n", "\n").encode()), *files]
     if not files:
-        raise Refused("file_missing", "请选择文件。", "Please choose a file.", "file")
+        raise Refused("file_missing", "请选择文件，或粘贴文字。", "Please choose a file or paste a text.", "file")
     if len(files) > FILES_AT_ONCE_MAX:
         raise Refused("too_many", f"一次最多{FILES_AT_ONCE_MAX}份文件。", f"At most {FILES_AT_ONCE_MAX} files at once.", "file")
     event, made = _event(request), []
@@ -151,6 +159,7 @@ def _upload_page(request: HttpRequest, act: str, errors: list[dict[str, str]]) -
         "section": "intake",
         "sources": _sources_of(request.post),
         "errors": errors,
+        "pasted": request.POST.get("pasted", "") if errors else "",
         "save_url": "/intake/upload",
         "act": act,
         "files_url": "/intake",
@@ -210,15 +219,20 @@ def files(request: HttpRequest) -> HttpResponse:
 
 
 def _progress(file: IntakeFile) -> dict[str, Any]:
+    """Where the work stands: rows a second and the time left, from what the present reader has done."""
+    spent = (clock.real_now() - file.begun_at).total_seconds() if file.begun_at and file.state == "working" else 0.0
+    per_second = (file.n_read - file.begun_row) / spent if spent > 0 else 0.0
+    left = timedelta(seconds=round((file.n_rows - file.n_read) / per_second)) if per_second > 0 else None
+    reading = file.state == "working" and not file.n_rows
     return {
         "url": f"/intake/{file.id}/progress",
         "page_url": f"/intake/{file.id}",
         "done": file.state in ("done", "refused"),
-        "stage": _STATES[file.state],
+        "stage": _("正在读取") if reading else _STATES[file.state],
         "n": file.n_read,
         "total": file.n_rows or None,
-        "per_second": None,
-        "left": None,
+        "per_second": round(per_second) or None,
+        "left": left if left and left.total_seconds() >= 1 else None,
         "failed": "",
         "at": clock.now(),
     }
@@ -253,8 +267,9 @@ def one(request: HttpRequest, file: int) -> HttpResponse:
         "progress": _progress(found) if found.state in ("waiting", "working") else None,
         "refused": _refusal(found),
         "mapping": _mapping(found),
+        "notes": _notes(found),
         "same_as": _same_as(found),
-        "mapping_url": f"{base}/mapping" if found.mapping and found.unit == request.post.unit_id else "",
+        "mapping_url": f"{base}/mapping" if found.unit == request.post.unit_id and _may_be_mapped(found) else "",
     }
     if found.state == "done":
         accounts = queries.accounts(found)
@@ -270,6 +285,23 @@ def one(request: HttpRequest, file: int) -> HttpResponse:
         ]
         context |= _rows(request, found, outcome, reason, base)
     return render(request, "intake/file.html", context)
+
+
+def _may_be_mapped(file: IntakeFile) -> bool:
+    """Somebody may say what the columns are of every list that could be opened."""
+    return bool(file.mapping) or (file.state == "refused" and (file.refusal or {}).get("code") in ("columns_unknown", "column_unclear"))
+
+
+_NOTES = {
+    "sheet_left_out": _lazy("没有读这张表（里面没有能认出人的列）：{name}"),
+    "hidden_sheet": _lazy("这张表在文件里是隐藏的，已照常读取：{name}"),
+}
+
+
+def _notes(file: IntakeFile) -> list[str]:
+    """What was noticed about whole sheets."""
+    told = [warning["note"].partition(":") for warning in file.warnings or [] if "note" in warning]
+    return [str(_NOTES[code]).format(name=name) for code, _sep, name in told if code in _NOTES]
 
 
 def _refusal(file: IntakeFile) -> dict[str, str] | None:
@@ -450,45 +482,141 @@ def rows_csv(request: HttpRequest, file: int) -> HttpResponse:
 
 # --- naming columns -----------------------------------------------------------------------------------------------
 
+SAMPLES = 2
+_DIGITS = re.compile(r"[0-9A-Za-z]")
+_DAY = re.compile(r"(?:20)?\d\d[-/.年]\d{1,2}[-/.月]\d{1,2}日?|\d{1,2}[-/.月]\d{1,2}[日号]?")
+
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def mapping(request: HttpRequest, file: int) -> HttpResponse:
-    """Say what a column is, and read the same file once more with that. What was taken before stays as it is."""
+    """Say what a column is, and read the same file once more with that. What was taken before stays as it is.
+
+    What was said is kept for the unit, for its next list with the same head, unless the officer says otherwise.
+    """
     allow(request, Permission.LIST_IMPORT)
-    if request.method != "POST":
-        return _mapping_page(request, _file(file), new_act(), [])
-    act = act_of(request)
     with reading(request):
-        found, data = _file(file), actions.original(IntakeFile.objects.get(id=_file(file).id))
-        shown = _mapping(found)
-    forced: dict[str, str] = {}
-    for no, column in enumerate(shown):
-        field = request.POST.get(f"column-{no}", "")
-        if field in columns.FIELDS and field not in forced:
-            forced[field] = column["header"] or column["column"]
-    with once(request, act):
-        stored = actions.store(
-            by=request.post, event=found.event, kind=found.kind, source=found.source, name=found.name, data=data, act=act, forced=forced
-        )
-    if isinstance(stored, Refused):
+        found = _file(file)
+        if not _may_be_mapped(found):
+            raise Refused("file_not_found", "没有这份名单，或不归您看。", "There is no such list, or it is not yours.")
+        data = actions.original(IntakeFile.objects.get(id=file))
+    tables = _tables(found, data)
+    if request.method != "POST":
         with reading(request):
-            return _mapping_page(request, found, str(act), [error_of(stored)])
-    return HttpResponseRedirect(f"/intake/{stored.file}")
+            return _mapping_page(request, found, tables, new_act(), [])
+    act = act_of(request)
+    try:
+        again = _said_again(request, found, data, tables, act)
+    except Refused as refused:
+        with reading(request):
+            return _mapping_page(request, found, tables, str(act), [error_of(refused)])
+    return HttpResponseRedirect(f"/intake/{again}")
 
 
-def _mapping_page(request: HttpRequest, file: IntakeFile, act: str, errors: list[dict[str, str]]) -> HttpResponse:
+def _tables(file: IntakeFile, data: bytes) -> list[tuple[str, Table, columns.Mapping | None]]:
+    """(head, table, mapping as it would be read) of each head in the file; sheets with the same head are one."""
+    seen: dict[str, tuple[str, Table, columns.Mapping | None]] = {}
+    choices = actions.choices(file)
+    for table in parser.read(data, file.name, anyway=True):
+        head = columns.head_of(table)
+        if head in seen:
+            continue
+        try:
+            known = columns.map_tables([table], choices)[0][1]
+        except Refused:
+            known = None
+        seen[head] = (head, table, known)
+    return list(seen.values())
+
+
+def _said_again(request: HttpRequest, file: IntakeFile, data: bytes, tables: list, act: UUID) -> int:
+    """The officer's choice, kept and used; the id of the file that is read again."""
+    heads = [head for head, _table, _known in tables]
+    said: dict[str, dict[str, int]] = {}
+    for t, (head, table, _known) in enumerate(tables):
+        fields: dict[str, int] = {}
+        for column in table.columns:
+            field = request.POST.get(f"column-{t}-{column.index}", "")
+            if field in fields:
+                label = columns.LABELS[field]
+                raise Refused(
+                    "mapping_twice",
+                    f"“{label[0]}”指定了两列，请只留一列。",
+                    f"Two columns are called “{label[1]}”; keep one.",
+                    f"column-{t}-{column.index}",
+                )
+            if field in columns.FIELDS:
+                fields[field] = column.index
+        if any(name in fields for name in columns.NEEDED):
+            said[head] = fields
+    forgets = "forget" in request.POST
+    if not said and not forgets:
+        raise Refused(
+            "mapping_incomplete",
+            "请至少指定“证件号码”或“手机号”一列。",
+            "Please say which column is the ID number or the phone.",
+            "column-0-0",
+        )
+    with once(request, act):
+        if forgets:
+            done = actions.forget(by=request.post, kind=file.kind, heads=heads)
+        elif request.POST.get("remember") == "yes":
+            headers = {head: [c.header for c in table.columns] for head, table, _known in tables}
+            done = actions.remember(by=request.post, kind=file.kind, mappings=said, headers=headers)
+        else:
+            done = None
+        if isinstance(done, Refused):
+            raise done
+        stored = actions.store(
+            by=request.post, event=file.event, kind=file.kind, source=file.source, name=file.name, data=data, act=act,
+            forced=None if forgets else said,
+        )  # fmt: skip
+    if isinstance(stored, Refused):
+        raise stored
+    return stored.file
+
+
+def _mapping_page(request: HttpRequest, file: IntakeFile, tables: list, act: str, errors: list[dict[str, str]]) -> HttpResponse:
     no = 1 if _language() == "en" else 0
-    shown = [{"name": f"column-{i}", **c, "field": c["key"]} for i, c in enumerate(_mapping(file))]
+    shown, remembered = [], False
+    for t, (_head, table, known) in enumerate(tables):
+        of = {index: field for field, index in known.fields.items()} if known else {}
+        remembered = remembered or bool(known and "remembered" in known.how.values())
+        listed = [
+            {
+                "name": f"column-{t}-{c.index}",
+                "column": columns.letters(c.index),
+                "header": c.header,
+                "sample": _sample(table, c.index),
+                "field": request.POST.get(f"column-{t}-{c.index}", of.get(c.index, "")),
+            }
+            for c in table.columns
+        ]
+        shown.append({"sheet": table.sheet, "columns": [c for c in listed if c["header"].strip() or c["sample"]]})
     context = {
         "section": "intake",
         "file": {"name": file.name, "url": f"/intake/{file.id}"},
-        "tables": [{"sheet": "", "columns": shown}],
+        "tables": shown,
         "fields": [{"key": key, "label": columns.LABELS[key][no]} for key in columns.FIELDS if key in columns.LABELS],
+        "remembered": remembered,
         "errors": errors,
         "save_url": f"/intake/{file.id}/mapping",
         "act": act,
     }
     return render(request, "intake/mapping.html", context, status=422 if errors else 200)
+
+
+def _sample(table: Table, index: int) -> str:
+    """The first filled cells of a column, so far covered that nobody can be read from them."""
+    cells = table.frame.get_column(f"c{index}").head(200).drop_nulls().to_list()
+    return "，".join(_covered(cell.strip()) for cell in [c for c in cells if c.strip()][:SAMPLES])
+
+
+def _covered(text: str) -> str:
+    """Days as they are, since they tell a column best; of names, numbers and addresses the beginning only."""
+    if _DAY.fullmatch(text):
+        return text
+    kept = 3 if len(_DIGITS.findall(text)) >= 5 else 1 if len(text) <= 4 else 6
+    return text[:kept] + "*" * min(4, max(0, len(text) - kept))
 
 
 urlpatterns = [

@@ -54,9 +54,9 @@ _LENGTH = struct.Struct("<Q")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
-def read(data: bytes, name: str) -> list[Table]:
+def read(data: bytes, name: str, *, anyway: bool = False) -> list[Table]:
     """`read.read_file` of bytes, in the child. Refuses what that refuses, `file_too_costly` and `file_unreadable`."""
-    answer, blobs = _child.ask({"do": "read", "name": name}, data)
+    answer, blobs = _child.ask({"do": "read", "name": name, "anyway": anyway}, data)
     return [_table(described, pl.read_ipc(io.BytesIO(blob))) for described, blob in zip(answer["tables"], blobs, strict=True)]
 
 
@@ -206,6 +206,7 @@ def _described(table: Table) -> dict[str, Any]:
         "several": table.several,
         "date_1904": table.date_1904,
         "month_first": table.month_first,
+        "recognised": table.recognised,
         "notes": list(table.notes),
     }
 
@@ -252,7 +253,7 @@ class _Limits:
 def _answer(question: dict[str, Any], data: bytes) -> tuple[dict[str, Any], list[bytes]]:
     limits = _Limits(len(data))
     if question["do"] == "read":
-        tables = read_file(data, question["name"], limits.allow)
+        tables = read_file(data, question["name"], limits.allow, anyway=question["anyway"])
         blobs = []
         for table in tables:
             out = io.BytesIO()

@@ -55,7 +55,8 @@ class Table:
     i from 0, and `k<i>` (TEXT, NUMBER, DATE, OTHER) only for columns in which not every cell is text. Blank lines are
     still in. `header_row` is the last line of the head, 0 where there is none. `formulas` are cell addresses without
     the sheet; `several` says whether the file has more than one sheet (addresses then name it).
-    `month_first`: 3/4/2022 is the 4th of March, as the sender's form has it.
+    `recognised`: False where nothing looked like the head of a list (only with `anyway`); the
+    first filled line then stands for the head. `month_first`: 3/4/2022 is the 4th of March, as the sender's form has it.
     """
 
     sheet: str
@@ -68,6 +69,7 @@ class Table:
     several: bool = False
     date_1904: bool = False
     month_first: bool = False
+    recognised: bool = True
     notes: tuple[str, ...] = field(default=())
 
     def address(self, row: int, index: int) -> str:
@@ -76,10 +78,13 @@ class Table:
         return f"{self.sheet}!{plain}" if self.several else plain
 
 
-def read_file(source: str | Path | bytes, filename: str | None = None, counted: Callable[[int], None] | None = None) -> list[Table]:
+def read_file(
+    source: str | Path | bytes, filename: str | None = None, counted: Callable[[int], None] | None = None, *, anyway: bool = False
+) -> list[Table]:
     """All lists in a file: one table per sheet that has a head or data of persons.
 
-    Sheets without a recognisable head are left out and named in the first table's notes. Refuses file_empty,
+    Sheets without a recognisable head are left out and named in the first table's notes; with `anyway` they come too, because
+    an officer may say what their columns are. `counted` is told the cells of a workbook before it is parsed. Refuses file_empty,
     file_truncated, file_encrypted, file_xls, file_macro, file_too_large, file_entities, file_type, columns_unknown.
     """
     if isinstance(source, bytes):
@@ -103,7 +108,7 @@ def read_file(source: str | Path | bytes, filename: str | None = None, counted: 
             raise refusals.macro(name)
         if ending not in (".xlsx", ".xls", ".et", ".zip", "", *_TEXT_ENDINGS):  # what is in it counts, not what it is called
             raise refusals.type_(name)
-        return _read_workbook(data, name, counted)
+        return _read_workbook(data, name, counted, anyway=anyway)
     if ending in (".xls", ".et") or (ending not in _TEXT_ENDINGS and data.startswith(_OLD_EXCEL)):
         raise refusals.xls(name)
     if ending in (".xlsm", ".xltm", ".xlam"):
@@ -112,7 +117,7 @@ def read_file(source: str | Path | bytes, filename: str | None = None, counted: 
         raise refusals.truncated(name)
     if ending not in (*_TEXT_ENDINGS, ".xlsx") or data[:_BEGINNING].lstrip(b"\xef\xbb\xbf \r\n\t").startswith(b"<"):  # a web page
         raise refusals.type_(name)
-    return [_read_text(data, name)]
+    return [_read_text(data, name, anyway=anyway)]
 
 
 # --- heads ----------------------------------------------------------------------------------------------------------
@@ -161,6 +166,11 @@ def _find_head(lines: list[list[str]]) -> tuple[int, list[str]] | None:
         if enough and (best is None or score > best[0]):
             best = (score, i, line)
     return (best[1], best[2]) if best else None
+
+
+def _first_line(lines: list[list[str]]) -> tuple[int, list[str]]:
+    """The first filled line as a head, where nothing looks like one."""
+    return next((i, line) for i, line in enumerate([*lines, [""]]) if any(c.strip() for c in line) or i == len(lines))
 
 
 def _is_short_head(text: str) -> bool:
@@ -238,7 +248,7 @@ def _delimiter(lines: list[str]) -> str:
     return max(zip(counts, _DELIMITERS, strict=True), key=lambda c: (sum(n > 0 for n in c[0]), sum(c[0])))[1]
 
 
-def _read_text(data: bytes, name: str) -> Table:
+def _read_text(data: bytes, name: str, *, anyway: bool) -> Table:
     data = _decode(data, name)
     if b"\r" in data and b"\n" not in data:
         data = data.replace(b"\r", b"\n")
@@ -260,10 +270,10 @@ def _read_text(data: bytes, name: str) -> Table:
         if len(lines) == HEAD_LINES:
             break
     head = _find_head(lines)
-    if head is None:
+    if head is None and not anyway:
         first = next((line for line in lines if any(c.strip() for c in line)), [])
         raise unknown_columns("", [c for c in first if c.strip()])
-    at, names = head
+    at, names = head or _first_line(lines)
     width = max(len(names), 1) if at >= 0 else max(map(len, lines))
     while width > 1 and at >= 0 and not names[width - 1].strip():
         width -= 1  # trailing delimiters of the head are not columns
@@ -277,7 +287,7 @@ def _read_text(data: bytes, name: str) -> Table:
     overflow = frame.get_column("over").null_count() < frame.height
     if not overflow:
         frame = frame.drop("over")
-    return Table("", at + 1, _columns(names, width, "", at + 1, False), frame, overflow=overflow)
+    return Table("", at + 1, _columns(names, width, "", at + 1, False), frame, overflow=overflow, recognised=head is not None)
 
 
 def _parse_text(data: bytes, delimiter: str, quoted: bool, width: int, skip: int) -> pl.DataFrame:
@@ -320,14 +330,14 @@ def _check_tail(data: bytes, delimiter: str, width: int, name: str) -> None:
 # --- workbooks ------------------------------------------------------------------------------------------------------
 
 
-def _read_workbook(data: bytes, name: str, counted: Callable[[int], None] | None) -> list[Table]:
+def _read_workbook(data: bytes, name: str, counted: Callable[[int], None] | None, *, anyway: bool) -> list[Table]:
     book = archive.count(data, name)
     if counted is not None:
         counted(book.cells)
-    return _tables(data, name, book)
+    return _tables(data, name, book, anyway=anyway)
 
 
-def _tables(data: bytes, name: str, counted: archive.Counted) -> list[Table]:
+def _tables(data: bytes, name: str, counted: archive.Counted, *, anyway: bool) -> list[Table]:
     from python_calamine import CalamineError, CalamineWorkbook, PasswordError, SheetTypeEnum
 
     tables: list[Table] = []
@@ -348,7 +358,9 @@ def _tables(data: bytes, name: str, counted: archive.Counted) -> list[Table]:
                 continue
             filled_sheets += 1
             part = counted.parts.get(sheet)
-            table = _sheet_table(sheet, top, lines, source.merged_cell_ranges or [], part, len(counted.sheets) > 1, counted.date_1904)
+            table = _sheet_table(
+                sheet, top, lines, source.merged_cell_ranges or [], part, len(counted.sheets) > 1, counted.date_1904, anyway=anyway
+            )
             if table is None:
                 left_out.append(sheet)
                 first_seen = first_seen or (
@@ -419,6 +431,8 @@ def _sheet_table(
     part: archive.Part | None,
     several: bool,
     date_1904: bool,
+    *,
+    anyway: bool = False,
 ) -> Table | None:
     """A sheet below its head, or None where nothing looks like a list of persons. `top` are its first lines, `below` the others."""
     merged = list(merged)
@@ -432,9 +446,9 @@ def _sheet_table(
             for column in range(left + 1, right + 1):
                 lines[first][column] = lines[first][column] or lines[first][left]
     head = _find_head(lines)
-    if head is None:
+    if head is None and not anyway:
         return None
-    at, names = head
+    at, names = head or _first_line(lines)
     body = _filled_down(itertools.chain(top[at + 1 :], below), at + 1, [area for area in merged if area[0][0] > at])
     frame, width = _frame(body, at + 2)
     named = max((i + 1 for i, name in enumerate(names) if name.strip()), default=0)
@@ -451,6 +465,7 @@ def _sheet_table(
         formulas=part.formulas if part else frozenset(),
         several=several,
         date_1904=date_1904,
+        recognised=head is not None,
     )
 
 

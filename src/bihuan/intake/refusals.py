@@ -75,3 +75,13 @@ def unreadable(name: str) -> Refused:
         "This file cannot be read; it may be damaged or written in an unusual way. Save it as .xlsx in a spreadsheet program and send that",
         where=name or None,
     )
+
+
+def failed(name: str) -> Refused:
+    """The processing failed again and again at the same place."""
+    return Refused(
+        "file_failed",
+        "这份文件处理了三次都没有成功，已停下，已入账的行不变；请告诉系统管理员",
+        "Processing this file failed three times and was stopped; rows already recorded stay. Tell the administrator",
+        where=name or None,
+    )

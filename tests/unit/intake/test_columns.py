@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bihuan.intake.columns import by_name, header_key, letters, map_columns
+from bihuan.intake.columns import Choice, by_name, head_of, header_key, letters, map_columns, map_tables
 from bihuan.intake.read import read_file
 from bihuan.kernel.refused import Refused
 
@@ -74,20 +74,39 @@ def test_unknown_column_is_a_notice_with_its_address():
     assert [c.address for c in map_columns(one).unknown] == ["C1"]
 
 
-def test_forced_choice_wins():
+def test_what_an_officer_said_of_a_head_wins_and_is_all_that_is_used():
     one = table(["姓名", "手机号", "联系电话"], [["王", "13812345678", "13912345678"]])
     assert map_columns(one).fields["phone"] == 1
-    assert map_columns(one, forced={"phone": "C"}).fields["phone"] == 2
-    assert map_columns(one, forced={"phone": "联系电话"}).fields["phone"] == 2
-    with pytest.raises(Refused, match="columns_unknown"):
-        map_columns(one, forced={"phone": "没有的列"})
+    ((_, mapping),) = map_tables([one], {head_of(one): Choice({"phone": 2}, "remembered")})
+    assert mapping.fields == {"phone": 2}
+    assert mapping.how == {"phone": "remembered"}
+    for wrong in ({"phone": 9}, {"name": 0}, {"nothing": 1}):
+        with pytest.raises(Refused, match="columns_unknown"):
+            map_tables([one], {head_of(one): Choice(wrong, "forced")})
+
+
+def test_a_choice_is_for_its_own_head():
+    one = table(["姓名", "手机号", "联系电话"], [["王", "13812345678", "13912345678"]])
+    same = table(["姓 名", "手机号（必填）", "联系电话"], [["李", "13712345678", ""]])
+    turned = table(["手机号", "姓名", "联系电话"], [["13812345678", "王", "13912345678"]])
+    assert head_of(one) == head_of(same) != head_of(turned)
+    ((_, mapping),) = map_tables([turned], {head_of(one): Choice({"phone": 2}, "remembered")})
+    assert mapping.fields["phone"] == 0
 
 
 def test_two_equal_claims_are_unclear():
     one = table(["姓名", "电话", "电话"], [["王", "13812345678", "13912345678"]])
     with pytest.raises(Refused, match="column_unclear"):
         map_columns(one)
-    assert map_columns(one, forced={"phone": 1}).fields["phone"] == 1
+
+
+def test_a_head_that_nobody_knows_can_be_told():
+    (one,) = read_file("甲项,乙项\n王小梅,分机8812\n".encode(), "a.csv", anyway=True)
+    assert not one.recognised
+    with pytest.raises(Refused, match="columns_unknown"):
+        map_tables([one])
+    ((_, mapping),) = map_tables([one], {head_of(one): Choice({"name": 0, "phone": 1}, "forced")})
+    assert mapping.fields == {"name": 0, "phone": 1}
 
 
 def test_a_list_in_which_nobody_can_be_identified():

@@ -1,0 +1,165 @@
+"""Lists that go wrong and come right: corrected and sent again, columns told once, rows that cannot be taken, damaged originals."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from django.db import connection, transaction
+from openpyxl import load_workbook
+from tests.morning import EVENT, count, take_in
+from tests.sheets import manifests, relays, texts, workbooks  # noqa: F401 - they fill the corpus
+from tests.sheets.make import HEAD, book, corpus, csv, listed, people
+
+from bihuan.access import queries as access
+from bihuan.access import scope
+from bihuan.intake import actions, jobs, parser, registry
+from bihuan.intake.columns import head_of
+from bihuan.intake.models import IntakeFile
+from bihuan.intake.pages import sentence_of
+from bihuan.intake.read import read_file
+from bihuan.kernel import ids
+from bihuan.kernel.refused import Refused
+
+SENDER = "baosong"  # of a unit of its own
+# Where "new" is not simply "accepted": twice the same person, shared strangers, names and phones in several files.
+FILES = (
+    "gb18030.csv", "same_person_twice.csv", "no_head_swapped_columns.csv", "ids_with_faults.csv", "dates_that_nobody_can_read.csv",
+    "other_documents.csv", "control_signs.csv", "nul_signs_late.csv", "emoji_and_rare_names.csv", "ten_megabytes_in_a_name.csv",
+    "neither_id_nor_phone.csv", "formulas_as_text.csv", "several_sheets.xlsx", "numeric_ids.xlsx", "values_merged_downwards.xlsx",
+    "hidden_rows_and_columns.xlsx", "totals_by_district_beside.xlsx", "relay.txt", "relay_without_numbers_of_phones.txt", "epi_x.csv",
+    "manifest_with_passports.xlsx", "only_a_head.csv",
+)  # fmt: skip
+
+
+def post():
+    return access.post_of("console")
+
+
+def sent(name: str, data: bytes, **options) -> int:
+    stored = actions.store(by=post(), event=EVENT, kind="leads", source="unit", name=name, data=data, act=ids.new_id(), **options)
+    assert not isinstance(stored, Refused), stored
+    return stored.file
+
+
+def marked(file: IntakeFile) -> bytes:
+    with scope.acting(scope.of(post(), read_only=True)), transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SELECT sheet, row, reasons, cells FROM intake_row WHERE file = %s AND outcome = 'rejected' ORDER BY no", [file.id])
+        found = cursor.fetchall()
+        whole = actions.original(IntakeFile.objects.get(id=file.id))
+    return parser.mark(whole, file.name, [(s, r, c, at, sentence_of(c)) for s, r, cs, ats in found for c, at in zip(cs, ats, strict=True)])
+
+
+def test_hard_sheets_give_their_accounts_in_the_database_too(city, as_role):
+    wanted = {one.name: one for one in corpus()}
+    for name in FILES:
+        one = wanted[name]
+        _file, accounts, _rows = take_in(name, one.data, one.source)
+        assert (name, accounts["rows"], accounts["created"]) == (name, one.rows, one.created)
+        assert accounts["reasons"] == one.rejected
+    with as_role("work") as database:
+        assert count(database, "SELECT count(*) FROM lead") == sum(wanted[name].created for name in FILES)
+
+
+@pytest.mark.parametrize("kind", ["a.xlsx", "a.csv"])
+def test_a_corrected_copy_imports_only_what_was_corrected(city, kind):
+    given = people("corrected", 6)
+    rows = listed(given)
+    rows[2][1], rows[5][2] = given[1].doc[:17], "123"
+    data = book({"名单": [["登记表"], *rows]}) if kind == "a.xlsx" else csv([["登记表"], *rows]).encode("gb18030")
+    file, accounts, _ = take_in(kind, data, "unit")
+    assert (accounts["created"], accounts["reasons"]) == (4, {"id_length": 1, "phone_bad": 1})
+    copy = load_workbook(io.BytesIO(marked(file)))
+    page = copy.worksheets[0]
+    at = {cell.value: cell for line in page.iter_rows() for cell in line if cell.value}
+    assert sorted(cell.column_letter for cell in at.values() if str(cell.value).startswith(("B4：", "C7："))) == ["G", "G"]
+    at[given[1].doc[:17]].value = given[1].doc
+    out = io.BytesIO()
+    copy.save(out)
+    again, accounts, _ = take_in("改过.xlsx", out.getvalue(), "unit")
+    assert (accounts["rows"], accounts["created"], accounts["unchanged"], accounts["reasons"]) == (6, 1, 4, {"phone_bad": 1})
+    # The copy of the copy has one column of reasons, and only the cell that is still wrong is marked.
+    page = load_workbook(io.BytesIO(marked(again))).worksheets[0]
+    assert [cell.value for line in page.iter_rows() for cell in line].count("退回原因") == 1
+    red = [c.coordinate for line in page.iter_rows() for c in line if c.fill.fill_type == "solid" and c.fill.start_color.rgb == "FFFFC7CE"]
+    assert red == ["C7", "G7"]
+    assert page["G4"].value is None
+
+
+def test_what_a_unit_said_of_a_head_is_remembered_for_that_unit(city):
+    given = people("remembered", 4)
+    data = csv([["姓名", "电话", "电话"], *([one.name, one.phone, "13800000000"] for one in given)]).encode()
+    head = head_of(read_file(data, "a.csv")[0])
+    with pytest.raises(Refused, match="column_unclear"):
+        take_in("a.csv", data, "unit")
+    actions.remember(by=post(), kind="leads", mappings={head: {"name": 0, "phone": 1}}, headers={head: ["姓名", "电话", "电话"]})
+    file, accounts, _ = take_in("b.csv", data, "unit")
+    assert accounts["created"] == 4
+    assert file.mapping[0]["fields"]["phone"] == {"column": "B1", "header": "电话", "by": "remembered"}
+    with pytest.raises(Refused, match="column_unclear"):  # another unit has said nothing
+        take_in("b.csv", data, "unit", login=SENDER)
+    assert actions.forget(by=access.post_of(SENDER), kind="leads", heads=[head]) == 0
+    assert actions.forget(by=post(), kind="leads", heads=[head]) == 1
+    with pytest.raises(Refused, match="column_unclear"):
+        take_in("c.csv", data, "unit")
+
+
+def test_a_row_that_cannot_be_taken_stands_alone(city, monkeypatch):
+    given = people("poison", 40)
+    real = registry.kind("leads").take
+
+    def take(**arguments):
+        if given[17].name in arguments["rows"]["name"].to_list():
+            raise ValueError("nobody thought of this")
+        return real(**arguments)
+
+    monkeypatch.setitem(registry.kinds(), "leads", registry.ListKind("leads", "", registry.kind("leads").sources, take))
+    _file, accounts, rows = take_in("a.csv", csv(listed(given)).encode(), "unit")
+    assert accounts["rows"] == 40
+    assert accounts["reasons"] == {"row_failed": sum(one.name == given[17].name for one in given)}
+    assert [row["row"] for row in rows if row["outcome"] == "rejected"] == [
+        i + 2 for i, one in enumerate(given) if one.name == given[17].name
+    ]
+
+
+def test_a_file_that_always_fails_is_given_up_and_holds_up_nobody(city, acting, monkeypatch):
+    bad, good = sent("bad.csv", csv(listed(people("bad", 3))).encode()), sent("good.csv", csv(listed(people("good", 3))).encode())
+    real = actions.parser.read
+    monkeypatch.setattr(actions.parser, "read", lambda data, name, **o: 1 / 0 if name == "bad.csv" else real(data, name, **o))
+    monkeypatch.setattr(actions, "SILENCE", actions.SILENCE * 0)
+    with acting("work"):
+        for _ in range(actions.FAILURES_MAX):
+            with pytest.raises(ZeroDivisionError):
+                jobs.process_waiting()
+        assert jobs.process_waiting() == 1
+        assert IntakeFile.objects.get(id=bad).refusal["code"] == "file_failed"
+        assert IntakeFile.objects.get(id=good).created == 3
+
+
+def test_small_lists_pass_a_long_one(city, acting, monkeypatch):
+    long, small = sent("long.csv", csv(listed(people("long", 60))).encode()), sent("small.csv", csv(listed(people("small", 2))).encode())
+    monkeypatch.setattr(actions, "BATCH_ROWS", 20)
+    done: list[int] = []
+    real = actions.finish
+    monkeypatch.setattr(actions, "finish", lambda **a: (done.append(a["file"].id), real(**a)))
+    with acting("work"):
+        assert jobs.process_waiting() == 1
+        assert [IntakeFile.objects.get(id=file).created for file in (long, small)] == [60, 2]
+    assert done == [small, long]
+
+
+@pytest.mark.parametrize("column", ["blob", "sha256"])
+def test_one_flipped_bit_is_found_and_said(city, as_role, column):
+    file = sent("a.csv", csv([HEAD]).encode())
+    with as_role("owner") as database:
+        for at in (0, 20, 31):
+            flipped = f"UPDATE intake_file SET {column} = set_bit({column}, {at}, 1 - get_bit({column}, {at})) WHERE id = {file}"
+            database.execute(flipped)
+            database.commit()
+            with scope.acting(scope.of(post(), read_only=True)), transaction.atomic(), pytest.raises(Refused) as caught:
+                actions.original(IntakeFile.objects.get(id=file))
+            assert caught.value.code == "file_damaged"
+            if at != 31:
+                database.execute(flipped)
+                database.commit()
+    assert actions.process(file, by=post()).refusal["code"] == "file_damaged"
