@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import io
+import re
+from datetime import timedelta
+from html import unescape
 
 import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection, transaction
+from django.test import Client
 from openpyxl import load_workbook
 from tests.morning import EVENT, count, take_in
 from tests.sheets import manifests, relays, texts, workbooks  # noqa: F401 - they fill the corpus
@@ -18,7 +23,7 @@ from bihuan.intake.columns import head_of
 from bihuan.intake.models import IntakeFile
 from bihuan.intake.pages import sentence_of
 from bihuan.intake.read import read_file
-from bihuan.kernel import ids
+from bihuan.kernel import clock, ids
 from bihuan.kernel.refused import Refused
 
 SENDER = "baosong"  # of a unit of its own
@@ -163,3 +168,99 @@ def test_one_flipped_bit_is_found_and_said(city, as_role, column):
                 database.execute(flipped)
                 database.commit()
     assert actions.process(file, by=post()).refusal["code"] == "file_damaged"
+
+
+# --- on the pages ---------------------------------------------------------------------------------------------------
+
+
+def client(login: str) -> Client:
+    made = Client(headers={"host": "localhost", "accept-language": "zh-hans"})
+    made.force_login(access.post_of(login).officer)
+    session = made.session
+    session["post"] = access.post_of(login).id
+    session.save()
+    return made
+
+
+def html_of(made: Client, url: str) -> str:
+    answer = made.get(url)
+    assert answer.status_code == 200, (url, answer.status_code)
+    return unescape(answer.content.decode())
+
+
+def act_in(html: str) -> str:
+    return re.search(r'name="act" value="([^"]+)"', html)[1]
+
+
+def test_a_relay_is_pasted_and_accounted_for(city, acting):
+    township, given = client("zhen"), people("pasted", 3)
+    text = (
+        "#接龙\r\n板桥社区返乡登记\r\n"
+        + "".join(f"{i}. {one.name} {one.phone} 8.26 从上海市回\r\n" for i, one in enumerate(given, 1))
+        + "4. 无名氏 2组\r\n"
+    )
+    form = {"act": act_in(html_of(township, "/intake/upload")), "source": "community", "unclassified": "yes"}
+    nothing = township.post("/intake/upload", form)
+    assert nothing.status_code == 422
+    assert "file_missing" in nothing.content.decode()
+    where = township.post("/intake/upload", form | {"pasted": text}).headers["Location"]
+    assert township.post("/intake/upload", form | {"pasted": text}).headers["Location"] == where
+    waiting = html_of(township, where)
+    assert "排队中" in waiting
+    with acting("work"):
+        assert jobs.process_waiting() == 1
+    html = html_of(township, where)
+    assert re.findall(r'<span class="value number">([\d,]+)</span>', html) == ["4", "3", "0", "0", "0", "1"]
+    assert "no_identity" in html
+
+
+def test_progress_tells_speed_and_time_left(city):
+    file = sent("a.csv", csv(listed(people("progress", 2))).encode(), claim=True)
+    with scope.acting(scope.of(post())), transaction.atomic():
+        IntakeFile.objects.filter(id=file).update(
+            n_rows=100_000, n_read=30_000, begun_row=10_000, begun_at=clock.real_now() - timedelta(seconds=100)
+        )
+    html = html_of(client("console"), f"/intake/{file}/progress")
+    assert re.search(r"每秒 (1\d\d|200) 行", html)
+    assert re.search(r"大约还要 \d+ 分", html), html
+
+
+def test_a_refused_list_is_told_its_columns(city, acting):
+    desk, given = client("shi"), people("told", 3)
+    data = csv([["电话", "电话", "名"], *([one.phone, "13800000000", one.name] for one in given)]).encode()
+    form = {
+        "act": act_in(html_of(desk, "/intake/upload")),
+        "source": "unit",
+        "unclassified": "yes",
+        "file": SimpleUploadedFile("甲.csv", data),
+    }
+    where = desk.post("/intake/upload", form).headers["Location"]
+    with acting("work"):
+        jobs.process_waiting()
+    assert f'href="{where}/mapping"' in html_of(desk, where)
+    asked = html_of(desk, f"{where}/mapping")
+    assert given[0].phone not in asked
+    assert given[0].phone[:3] + "****" in asked
+    said = {"act": act_in(asked), "column-0-0": "phone", "column-0-2": "name", "remember": "yes"}
+    twice = desk.post(f"{where}/mapping", said | {"column-0-1": "phone"})
+    assert (twice.status_code, "mapping_twice" in twice.content.decode()) == (422, True)
+    none = desk.post(f"{where}/mapping", {"act": said["act"], "column-0-2": "name"})
+    assert (none.status_code, "mapping_incomplete" in none.content.decode()) == (422, True)
+    again = desk.post(f"{where}/mapping", said).headers["Location"]
+    with acting("work"):
+        jobs.process_waiting()
+    html = html_of(desk, again)
+    assert re.findall(r'<span class="value number">([\d,]+)</span>', html) == ["3", "3", "0", "0", "0", "0"]
+    assert "人工指定" in html
+    # The next list of that form needs no question; then the unit changes its mind.
+    form |= {"act": act_in(html_of(desk, "/intake/upload")), "file": SimpleUploadedFile("乙.csv", data)}
+    next_one = desk.post("/intake/upload", form).headers["Location"]
+    with acting("work"):
+        jobs.process_waiting()
+    assert "按上次指定" in html_of(desk, next_one)
+    asked = html_of(desk, f"{next_one}/mapping")
+    forgotten = desk.post(f"{next_one}/mapping", {"act": act_in(asked), "forget": "yes"}).headers["Location"]
+    with acting("work"):
+        jobs.process_waiting()
+    assert "column_unclear" in html_of(desk, forgotten)
+    assert client("zhen").get(f"{where}/mapping").status_code == 404

@@ -498,8 +498,8 @@ def mapping(request: HttpRequest, file: int) -> HttpResponse:
         found = _file(file)
         if not _may_be_mapped(found):
             raise Refused("file_not_found", "没有这份名单，或不归您看。", "There is no such list, or it is not yours.")
-        data = actions.original(IntakeFile.objects.get(id=file))
-    tables = _tables(found, data)
+        data, choices = actions.original(IntakeFile.objects.get(id=file)), actions.choices(found)
+    tables = _tables(found, data, choices)
     if request.method != "POST":
         with reading(request):
             return _mapping_page(request, found, tables, new_act(), [])
@@ -512,10 +512,9 @@ def mapping(request: HttpRequest, file: int) -> HttpResponse:
     return HttpResponseRedirect(f"/intake/{again}")
 
 
-def _tables(file: IntakeFile, data: bytes) -> list[tuple[str, Table, columns.Mapping | None]]:
+def _tables(file: IntakeFile, data: bytes, choices: dict[str, columns.Choice]) -> list[tuple[str, Table, columns.Mapping | None]]:
     """(head, table, mapping as it would be read) of each head in the file; sheets with the same head are one."""
     seen: dict[str, tuple[str, Table, columns.Mapping | None]] = {}
-    choices = actions.choices(file)
     for table in parser.read(data, file.name, anyway=True):
         head = columns.head_of(table)
         if head in seen:
@@ -615,7 +614,7 @@ def _covered(text: str) -> str:
     """Days as they are, since they tell a column best; of names, numbers and addresses the beginning only."""
     if _DAY.fullmatch(text):
         return text
-    kept = 3 if len(_DIGITS.findall(text)) >= 5 else 1 if len(text) <= 4 else 6
+    kept = 3 if len(_DIGITS.findall(text)) >= 5 else 1 if len(text) <= 4 else 4
     return text[:kept] + "*" * min(4, max(0, len(text) - kept))
 
 
