@@ -97,7 +97,7 @@ def test_what_a_unit_said_of_a_head_is_remembered_for_that_unit(city):
     head = head_of(read_file(data, "a.csv")[0])
     with pytest.raises(Refused, match="column_unclear"):
         take_in("a.csv", data, "unit")
-    actions.remember(by=post(), kind="leads", mappings={head: {"name": 0, "phone": 1}}, headers={head: ["姓名", "电话", "电话"]})
+    actions.remember(by=post(), kind="leads", mappings={head: {"name": 0, "phone": 1}})
     file, accounts, _ = take_in("b.csv", data, "unit")
     assert accounts["created"] == 4
     assert file.mapping[0]["fields"]["phone"] == {"column": "B1", "header": "电话", "by": "remembered"}

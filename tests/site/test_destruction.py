@@ -12,6 +12,7 @@ KEPT = {
     "counts, no person": {"tally", "reckoning"},
     "rules and clocks": {"adoption", "event", "installation", "rung", "tick", "job_run"},
     "the map of command": {"region", "region_scope", "unit", "unit_line"},
+    "a fingerprint of the names of columns, and their order": {"intake_mapping"},
     "officers, not persons of an event": {
         "denied", "feedback",
         "officer", "post", "device", "passkey", "totp", "recovery_code", "attempt", "sign_in", "sign_in_code", "security_log",

@@ -100,13 +100,13 @@ def original(file: IntakeFile) -> bytes:
 
 
 @action
-def remember(*, by, kind: str, mappings: dict[str, dict[str, int]], headers: dict[str, list[str]]) -> None:
+def remember(*, by, kind: str, mappings: dict[str, dict[str, int]]) -> None:
     """Keep for the unit what the columns of these heads are ({head: {field: column index}}), for its next list of the same form."""
     require(by, Permission.LIST_IMPORT)
     for head, fields in sorted(mappings.items()):
         IntakeMapping.objects.update_or_create(
             unit=by.unit_id, kind=kind, head=head,
-            defaults={"fields": fields, "headers": headers.get(head, []), "post": by.id, "said_at": clock.now()},
+            defaults={"fields": fields, "post": by.id, "said_at": clock.now()},
         )  # fmt: skip
 
 

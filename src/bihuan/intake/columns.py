@@ -232,6 +232,12 @@ def by_name(text: str) -> tuple[str, float] | None:
     return None
 
 
+def by_names(table: Table) -> dict[int, str]:
+    """{column index: field} of the heads that alone claim a field: what is sure of a table that is refused as a whole."""
+    claims = {c.index: found[0] for c in table.columns if (found := by_name(c.header)) and found[0] != "ignored"}
+    return {i: name for i, name in claims.items() if list(claims.values()).count(name) == 1}
+
+
 def looks_like_data(text: str) -> bool:
     """Whether a cell is surely not a head: a phone, an ID number, a date, a bare number."""
     plain = _BLANKS.sub("", halfwidth(text)).replace("-", "")

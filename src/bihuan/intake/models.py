@@ -63,15 +63,14 @@ class IntakeFile(models.Model):
 class IntakeMapping(models.Model):
     """What the columns of a sender's list are, as an officer of that unit said once: used again for the same head.
 
-    `head` is the fingerprint of the names of the columns in their order (`columns.head_of`), `headers` those names as the
-    sender wrote them, `fields` {field: column index from 0}. Columns that are not named are not used.
+    `head` is the fingerprint of the names of the columns in their order (`columns.head_of`), never the names: where a list has no
+    head they may be a person's. `fields` is {field: column index from 0}; columns that are not named are not used.
     """
 
     id = models.BigAutoField(primary_key=True)
     unit = models.IntegerField()
     kind = models.TextField()
     head = models.TextField()
-    headers = models.JSONField(default=list)
     fields = models.JSONField(default=dict)
     post = models.IntegerField()
     said_at = models.DateTimeField()

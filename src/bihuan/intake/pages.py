@@ -559,8 +559,7 @@ def _said_again(request: HttpRequest, file: IntakeFile, data: bytes, tables: lis
         if forgets:
             done = actions.forget(by=request.post, kind=file.kind, heads=heads)
         elif request.POST.get("remember") == "yes":
-            headers = {head: [c.header for c in table.columns] for head, table, _known in tables}
-            done = actions.remember(by=request.post, kind=file.kind, mappings=said, headers=headers)
+            done = actions.remember(by=request.post, kind=file.kind, mappings=said)
         else:
             done = None
         if isinstance(done, Refused):
@@ -578,7 +577,7 @@ def _mapping_page(request: HttpRequest, file: IntakeFile, tables: list, act: str
     no = 1 if _language() == "en" else 0
     shown, remembered = [], False
     for t, (_head, table, known) in enumerate(tables):
-        of = {index: field for field, index in known.fields.items()} if known else {}
+        of = {index: field for field, index in known.fields.items()} if known else columns.by_names(table)
         remembered = remembered or bool(known and "remembered" in known.how.values())
         listed = [
             {

@@ -84,7 +84,7 @@ def read_file(
     """All lists in a file: one table per sheet that has a head or data of persons.
 
     Sheets without a recognisable head are left out and named in the first table's notes; with `anyway` they come too, because
-    an officer may say what their columns are. `counted` is told the cells of a workbook before it is parsed. Refuses file_empty,
+    an officer may say what their columns are. `counted` is told the cells before they are parsed. Refuses file_empty,
     file_truncated, file_encrypted, file_xls, file_macro, file_too_large, file_entities, file_type, columns_unknown.
     """
     if isinstance(source, bytes):
@@ -117,7 +117,7 @@ def read_file(
         raise refusals.truncated(name)
     if ending not in (*_TEXT_ENDINGS, ".xlsx") or data[:_BEGINNING].lstrip(b"\xef\xbb\xbf \r\n\t").startswith(b"<"):  # a web page
         raise refusals.type_(name)
-    return [_read_text(data, name, anyway=anyway)]
+    return [_read_text(data, name, counted, anyway=anyway)]
 
 
 # --- heads ----------------------------------------------------------------------------------------------------------
@@ -248,7 +248,7 @@ def _delimiter(lines: list[str]) -> str:
     return max(zip(counts, _DELIMITERS, strict=True), key=lambda c: (sum(n > 0 for n in c[0]), sum(c[0])))[1]
 
 
-def _read_text(data: bytes, name: str, *, anyway: bool) -> Table:
+def _read_text(data: bytes, name: str, counted: Callable[[int], None] | None, *, anyway: bool) -> Table:
     data = _decode(data, name)
     if b"\r" in data and b"\n" not in data:
         data = data.replace(b"\r", b"\n")
@@ -280,9 +280,12 @@ def _read_text(data: bytes, name: str, *, anyway: bool) -> Table:
     if width > COLUMNS_MAX:
         raise refusals.too_large(f"{width} 列", f"{width} columns", name)
     _check_tail(data, delimiter, width, name)
+    cells = (data.count(b"\n") + 1) * width
+    if cells > CELLS_MAX:
+        raise refusals.too_large(f"{cells} 格", f"{cells} cells", name)
+    if counted is not None:
+        counted(cells)
     frame = _parse_text(data, delimiter, quoted, width, ends[at] if at >= 0 else 0)
-    if frame.height * width > CELLS_MAX:
-        raise refusals.too_large(f"{frame.height * width} 格", f"{frame.height * width} cells", name)
     frame = frame.with_row_index("row", offset=at + 2)
     overflow = frame.get_column("over").null_count() < frame.height
     if not overflow:

@@ -32,7 +32,6 @@ class Migration(migrations.Migration):
                 ('unit', models.IntegerField()),
                 ('kind', models.TextField()),
                 ('head', models.TextField()),
-                ('headers', models.JSONField(default=list)),
                 ('fields', models.JSONField(default=dict)),
                 ('post', models.IntegerField()),
                 ('said_at', models.DateTimeField()),
