@@ -500,12 +500,14 @@ def names(text: pl.Series) -> pl.Series:
 
 
 # What people write for "the same as the line above".
-DITTO = ("同上", "〃", "″", "〞", "同前", "同上行", "(同上)", "（同上）", "同 上")
+DITTO = tuple(
+    f"{word}{blank}" for word in ("同上", "〃", "″", "〞", "同前", "同上行", "(同上)", "（同上）", "同 上") for blank in ("", " ")
+)
 
 
 def filled_down(text: pl.Series, kind: pl.Series | None) -> tuple[pl.Series, pl.Series | None]:
     """`同上` as the value of the row above; on the first row it stays what it is. With the kinds of the cells."""
-    ditto = text.str.strip_chars().is_in(DITTO).fill_null(False)
+    ditto = text.is_in(DITTO).fill_null(False)
     if not ditto.any():
         return text, kind
     above = pl.select(pl.when(ditto).then(None).otherwise(text.fill_null(""))).to_series().forward_fill()
