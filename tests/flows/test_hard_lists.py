@@ -18,7 +18,7 @@ from tests.sheets.make import HEAD, book, corpus, csv, listed, people
 
 from bihuan.access import queries as access
 from bihuan.access import scope
-from bihuan.intake import actions, jobs, parser, registry
+from bihuan.intake import actions, jobs, parser, queries, registry
 from bihuan.intake.columns import head_of
 from bihuan.intake.models import IntakeFile
 from bihuan.intake.pages import sentence_of
@@ -154,7 +154,7 @@ def test_small_lists_pass_a_long_one(city, acting, monkeypatch):
 
 
 @pytest.mark.parametrize("column", ["blob", "sha256"])
-def test_one_flipped_bit_is_found_and_said(city, as_role, column):
+def test_one_flipped_bit_is_found_and_said(city, as_role, acting, column):
     file = sent("a.csv", csv([HEAD]).encode())
     with as_role("owner") as database:
         for at in (0, 20, 31):
@@ -167,6 +167,9 @@ def test_one_flipped_bit_is_found_and_said(city, as_role, column):
             if at != 31:
                 database.execute(flipped)
                 database.commit()
+    whole = sent("b.csv", csv([HEAD, HEAD]).encode())
+    with acting("work"):
+        assert [(kept.id, refused and refused.code) for kept, refused in queries.originals()] == [(file, "file_damaged"), (whole, None)]
     assert actions.process(file, by=post()).refusal["code"] == "file_damaged"
 
 

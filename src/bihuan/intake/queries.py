@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from django.db import connection, transaction
 
 from bihuan.access import scope
-from bihuan.intake import reasons
+from bihuan.intake import actions, reasons
 from bihuan.intake.models import IntakeFile
+from bihuan.kernel.refused import Refused
 
 
 def accounts(file: IntakeFile) -> dict[str, Any]:
@@ -17,6 +19,17 @@ def accounts(file: IntakeFile) -> dict[str, Any]:
     order = {code: place for place, code in enumerate(reasons.ORDER)}
     listed = dict(sorted(file.reasons.items(), key=lambda item: order.get(item[0], len(order))))
     return {"rows": file.n_rows, **counts, "reasons": listed}
+
+
+def originals() -> Iterator[tuple[IntakeFile, Refused | None]]:
+    """Every kept original (the worker sees all), with the refusal of one whose bytes differ from their fingerprint; one at a time."""
+    for id_ in IntakeFile.objects.order_by("id").values_list("id", flat=True):
+        file = IntakeFile.objects.get(id=id_)
+        try:
+            actions.original(file)
+            yield file, None
+        except Refused as refused:
+            yield file, refused
 
 
 def rows(post, file: int) -> list[dict[str, Any]]:

@@ -75,6 +75,20 @@ def register(cli: click.Group) -> None:
             run.say(",".join(str(row[name] if row[name] is not None else "") for name in _FIELDS))
         return {"ok": True, "file": file, "rows": found}
 
+    @command(intake, "check", role="work")
+    def check(run: Run) -> dict[str, Any]:
+        """保存的原件逐份与收到时的指纹核对，有一位不同就说出来 / compare every kept original with its fingerprint"""
+        from bihuan.intake import queries
+
+        n, damaged = 0, []
+        for file, refused in queries.originals():
+            n += 1
+            if refused is not None:
+                damaged.append({"file": file.id, "code": refused.code})
+                run.say(f"{file.id} {file.name}：{refused.zh}")
+        run.say(f"{n} 份原件，{len(damaged)} 份对不上 / {n} originals, {len(damaged)} differ")
+        return {"ok": not damaged, "files": n, "damaged": damaged}
+
 
 def _write_rows(path: Path, rows: list[dict[str, Any]]) -> None:
     with path.open("w", newline="", encoding="utf-8") as out:
