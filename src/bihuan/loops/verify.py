@@ -470,10 +470,21 @@ def _duty_double(now: datetime) -> Found:
     return Found(_rows(_COUNTS["open"], {})[0][0], gaps)
 
 
-def content_changed(now: datetime | None = None) -> Found:
-    """The details are not what was reported: their digest, computed anew, is not the fact's."""
+def _sealed(seal, fact: str) -> tuple[str, dict[str, Any]]:
+    """SQL condition with named parameters: the fact was closed by this seal or an earlier one. None: all facts."""
+    if seal is None:
+        return "true", {}
+    condition, values = seals.sealed_by(seal, fact)
+    for no in range(len(values)):
+        condition = condition.replace("%s", f"%(seal{no})s", 1)
+    return condition, {f"seal{no}": value for no, value in enumerate(values)}
+
+
+def content_changed(now: datetime | None = None, seal=None) -> Found:
+    """The details are not what was reported: their digest, computed anew, is not the fact's. `seal`: up to this one only."""
     gaps: list[Gap] = []
     n = 0
+    condition, parameters = _sealed(seal, "f")
     for table, kinds in ledger.tables().items():
         for kind in kinds:
             columns = "".join(f", d.{field.name}" for field in kind.fields)
@@ -481,10 +492,10 @@ def content_changed(now: datetime | None = None) -> Found:
                 f"""
                 SELECT s0.id, s0.subject FROM (
                   SELECT f.id, f.event, f.subject, f.happened_at, f.digest AS said{columns} FROM fact f JOIN {table} d ON d.fact = f.id
-                  WHERE f.kind = %(kind)s) s0
+                  WHERE f.kind = %(kind)s AND {condition}) s0
                 WHERE s0.said <> {digest(kind, "s0")} LIMIT {GAPS_MAX}
                 """,
-                {"kind": kind.name},
+                {"kind": kind.name, **parameters},
             )
             n += 1
             for fact, subject in found:
@@ -550,10 +561,8 @@ def balances(since: datetime, until: datetime, event: int | None = None, *, live
     """
     sealed, parameters = "", {"since": since, "until": until, "event": event}
     if seal is not None:
-        condition, values = seals.sealed_by(seal, "sf")
-        for no, value in enumerate(values):
-            condition = condition.replace("%s", f"%(seal{no})s", 1)
-            parameters[f"seal{no}"] = value
+        condition, values = _sealed(seal, "sf")
+        parameters |= values
         sealed = f"JOIN fact sf ON sf.id = m.at_fact AND {condition}"
     sql = _FLOWS.format(sealed=sealed, held=_HELD_NOW if live else _HELD_THEN)
     return [Balance(*map(int, row)) for row in _rows(sql, parameters)]
@@ -654,6 +663,32 @@ def _now() -> Report:
     )  # fmt: skip
 
 
+def _without_fact(condition: str, parameters: dict) -> list[Gap]:
+    """Duties opened or closed up to a seal by a fact of a kind that they do not take: declarations hold for the past too."""
+    names = _parameters(clock.now())
+    rows = _rows(
+        f"""
+        WITH m AS (SELECT m.loop, m.what, m.forerunner, m.at_fact, sf.kind FROM movement m JOIN fact sf ON sf.id = m.at_fact AND {condition}
+                   WHERE m.what IN ('opened', 'closed'))
+        SELECT m.loop, m.at_fact, m.kind || CASE m.what WHEN 'opened' THEN ' opens no ' ELSE ' does not close ' END || l.kind,
+               CASE m.what WHEN 'opened' THEN 'opened_without_fact' ELSE 'closed_without_fact' END
+        FROM m JOIN loop l ON l.id = m.loop
+        WHERE (m.what = 'opened' AND m.kind NOT IN (%(voided)s, %(succeeded)s) AND NOT EXISTS (
+                 SELECT 1 FROM unnest(%(opens_loop)s::text[], %(opens_fact)s::text[]) AS o(loop, fact) WHERE o.loop = l.kind AND o.fact = m.kind))
+           OR (m.what = 'opened' AND m.kind IN (%(voided)s, %(succeeded)s) AND m.forerunner IS NULL)
+           OR (m.what = 'closed' AND m.kind NOT IN (%(voided)s, %(merged)s, %(waived)s) AND NOT EXISTS (
+                 SELECT 1 FROM unnest(%(closes_loop)s::text[], %(closes_fact)s::text[]) AS c(loop, fact) WHERE c.loop = l.kind AND c.fact = m.kind))
+        LIMIT {GAPS_MAX}
+        """,
+        {**names, **parameters},
+    )
+    return [
+        Gap(check, what, f"待办 {loop} 的来由或办结依据不对：{what}", f"duty {loop}: what opened or closed it is not what it takes: {what}",
+            loop=loop, fact=fact)
+        for loop, fact, what, check in rows
+    ]  # fmt: skip
+
+
 def _then(at: datetime) -> Report:
     """As of the last seal before `at`: accounts, holders, and whole histories. Deadlines and timers are of now only."""
     seal = seals.cutoff(at)
@@ -662,10 +697,7 @@ def _then(at: datetime) -> Report:
     until = seal.sealed_at
     day_start = clock.day_start(until.astimezone(clock.SHANGHAI).date())
     intervals = {"event": balances(_START, until, seal=seal), "day": balances(day_start, until, seal=seal)}
-    condition, values = seals.sealed_by(seal, "sf")
-    for no in range(len(values)):
-        condition = condition.replace("%s", f"%(seal{no})s", 1)
-    parameters = {f"seal{no}": value for no, value in enumerate(values)}
+    condition, parameters = _sealed(seal, "sf")
     broken = _rows(
         f"""
         WITH m AS (SELECT m.loop, m.id, m.what, m.from_unit, m.to_unit, m.at_fact FROM movement m JOIN fact sf ON sf.id = m.at_fact AND {condition}
@@ -705,9 +737,11 @@ def _then(at: datetime) -> Report:
         for loop, fact, kind in unmoved
     ]
     gaps += [gap for name, of in intervals.items() for gap in _balance_gaps(of, name)]
-    chain = ledger.seal_broken()
+    gaps += _without_fact(condition, parameters)
+    content, chain = content_changed(seal=seal), ledger.seal_broken()
     n_loops = total(intervals["event"]).opened
-    checked = {"balance": len(intervals["event"]), "owner_moved": n_loops, "movement_missing": n_loops, "seal_broken": chain.n}
+    checked = {"balance": len(intervals["event"]), "owner_moved": n_loops, "movement_missing": n_loops}
+    checked |= {"closed_without_fact": n_loops, "content_changed": content.n, "seal_broken": chain.n}
     return Report(
-        at=at, seal=(seal.epoch, seal.no), checked=checked, gaps=gaps + chain.gaps, notes={"fired": fired}, balance=_accounts(intervals),
+        at=at, seal=(seal.epoch, seal.no), checked=checked, gaps=gaps + content.gaps + chain.gaps, notes={"fired": fired}, balance=_accounts(intervals),
     )  # fmt: skip

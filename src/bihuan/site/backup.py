@@ -89,9 +89,11 @@ def master_key_file() -> Path:
     return Path(os.environ.get("BIHUAN_MASTER_KEY") or home() / "keys" / "master.key")
 
 
-def key() -> bytes:
-    """The key of backups. Refuses (`master_key_missing`) when the master key is not there: a new one would open nothing."""
-    if not master_key_file().exists():
+def key(make: bool = False) -> bytes:
+    """The key of backups. `make`: a new installation gets its master key here, if nothing needed it before. Otherwise
+    refuses (`master_key_missing`) when it is not there: a new one would open nothing.
+    """
+    if not make and not master_key_file().exists():
         raise Refused(
             "master_key_missing",
             f"没有主密钥 {master_key_file()}：备份要用它封存和打开。",
@@ -194,7 +196,7 @@ def _sync(of: Path) -> None:
 
 def make(to: Path) -> Base:
     """A whole copy of the running server. Pages and worker go on meanwhile. Its log is fetched from here on by `fetch`."""
-    with_key = key()
+    with_key = key(make=True)
     began_at, started = clock.real_now(), time.monotonic()
     name = began_at.strftime("%Y%m%dT%H%M%SZ")
     with _server() as db:
@@ -243,7 +245,7 @@ def fetch(to: Path) -> Fetched:
 
     Refuses (`backup_gap`) when the server no longer has what was not fetched: only a new whole copy closes that gap.
     """
-    with_key, spool = key(), _spool()
+    with_key, spool = key(make=True), _spool()
     with _server() as db:
         held = db.execute("SELECT wal_status FROM pg_replication_slots WHERE slot_name = %s", [SLOT]).fetchone()
         _ensure_slot(db)

@@ -251,6 +251,23 @@ def test_as_of_a_time_is_as_of_the_last_seal_before_it(found, city) -> None:
     assert "movement_missing" in {gap.check for gap in verify.verify(clock.at - HOUR).gaps}
 
 
+@pytest.mark.parametrize(
+    ("check", "change"),
+    [
+        ("content_changed", "UPDATE toy_seen SET risk = 'none' WHERE fact = (SELECT id FROM fact WHERE kind = 'toy.seen' ORDER BY id LIMIT 1)"),
+        ("opened_without_fact", "UPDATE movement SET at_fact = (SELECT id FROM fact WHERE kind = 'toy.told' ORDER BY id LIMIT 1)"
+                                " WHERE id = (SELECT min(id) FROM movement WHERE what = 'opened')"),
+        ("closed_without_fact", "UPDATE movement SET at_fact = (SELECT id FROM fact WHERE kind = 'toy.seen' ORDER BY id LIMIT 1)"
+                                " WHERE id = (SELECT min(id) FROM movement WHERE what = 'closed')"),
+    ],
+)  # fmt: skip
+def test_what_is_rewritten_is_found_as_of_a_time_too(found, city, check: str, change: str) -> None:
+    at = city[2].at - HOUR
+    assert verify.verify(at).ok
+    found(change)
+    assert check in {gap.check for gap in verify.verify(at).gaps}
+
+
 def test_other_floors_add_checks(found, monkeypatch) -> None:
     from bihuan.ledger.gaps import Gap
 

@@ -79,6 +79,8 @@ def register(cli: click.Group) -> None:
 
         if to == "-":
             heads.bring(restored=restored)
+            if not heads.own_file().exists():
+                raise Refused("nothing_sealed", "还没有封存，一分钟后再试。", "Nothing is sealed yet: try again in a minute.")
             sys.stdout.write(heads.own_file().read_text("utf-8"))
             return {"ok": True, "file": None}
         return _brought(run, heads.bring(heads.place(to), restored=restored))
