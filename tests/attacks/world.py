@@ -2,7 +2,7 @@
 
 `World.here` is 板桥街道 in 连云区, `World.there` 杨集镇 in 灌云县. A thing is named as in routes.toml: `lead` and its
 states, `loop`, `offered`, `file`, `person`, `done`, `verified`, `desk`, `township`, `village`, `officer`, `post`, `upload`, `list`, `plan`,
-`worker`, `turn` (a post of one), `device`.
+`worker`, `turn` (a post of one), `device`, `proposal`, `region`.
 """
 
 # ruff: noqa: E501  a statement reads better unbroken
@@ -13,7 +13,7 @@ import itertools
 import re
 from collections import defaultdict
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -31,6 +31,7 @@ from bihuan.kernel import clock, ids
 from bihuan.kernel.refused import Refused
 from bihuan.leads import actions, bulk, duty_lists, queries
 from bihuan.leads.facts import Found, MedicalNeed
+from bihuan.policy import actions as policy
 from bihuan.site import actions as site
 from bihuan.site import roles, setup
 
@@ -109,7 +110,20 @@ def make() -> World:
     for place in (world.here, world.there):
         _workers(place)
         _people(place)
+        _proposals(place)
     return world
+
+
+def _proposals(place: Place) -> None:
+    """Changes of rules that wait for a second signature in the place's county, one for each day."""
+    desk = access.post_of(place.logins[Role.CITY_DESK])
+    for n in range(6):
+        row = policy.propose(
+            by=desk, event=1, region=desk.unit.region_id, pack="covid19/cn_20", version="2022-11-11",
+            from_on=date(2022, 11, 11) + timedelta(days=n), basis="文号", act=ids.new_id(),
+        )  # fmt: skip
+        place.things["proposal"].append(_done(row).id)
+    place.things["region"] = [access.post_of(place.logins[Role.VILLAGE_WORKER]).unit.region_id]
 
 
 def _unit(db: psycopg.Connection, kind: str, division: int) -> int:

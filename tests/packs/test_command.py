@@ -1,7 +1,8 @@
-"""The command line of packs, as far as it needs no officers."""
+"""The command line of packs."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 
 from click.testing import CliRunner
@@ -9,8 +10,9 @@ from click.testing import CliRunner
 from bihuan.site.cli import cli
 
 
-def _run(*arguments: str) -> tuple[int, dict]:
-    done = CliRunner().invoke(cli, ["packs", *arguments, "--json"])
+def _run(*arguments: str, stdin: str = "") -> tuple[int, dict]:
+    done = CliRunner().invoke(cli, ["packs", *arguments, "--json"], input=stdin)
+    assert done.stdout, (done.stderr, done.exception)
     return done.exit_code, json.loads(done.stdout)
 
 
@@ -45,41 +47,53 @@ def test_diff_refuses_what_is_not_there() -> None:
     assert (code, answer["refused"]["code"]) == (2, "pack_unknown")
 
 
-def test_adopt_asks_who_may_and_who_else_signs(db, acting) -> None:
-    from datetime import date, timedelta
+def test_one_proposes_and_another_signs_with_a_password_of_his_own(city, acting, monkeypatch) -> None:
+    from datetime import date
 
-    import pytest
+    from django.contrib.auth.hashers import make_password
 
-    from bihuan.access.models import Officer, Post
-    from bihuan.kernel import clock
-    from bihuan.kernel.refused import Refused
-    from bihuan.policy import actions, installation
-    from bihuan.regions.models import Region, RegionScope, Unit
-    from bihuan.site.cli import Run
-    from bihuan.site.commands import packs
+    from bihuan.access.models import Officer
+    from bihuan.policy import pack
+    from bihuan.site import postgres, setup
 
-    began = date(2000, 1, 1)
-    given = {"event": None, "region": None, "from_on": None, "basis": "demo", "approved_by": None, "reason": "", "expires": None}
+    monkeypatch.setattr(setup, "prepare", lambda role: None)  # the test's server and database stand already
+    monkeypatch.setattr(postgres, "Use", lambda **_: contextlib.nullcontext())
     with acting("work"):
-        installation.set_up(mode="demo", at=clock.parse_local("2022-08-28 08:00"))
-        province = Region.objects.create(name="江苏省", short_name="江苏", level=1, division_code=320000000000)
-        city = Region.objects.create(name="连云港市", short_name="连云港", level=2, division_code=320700000000, parent=province)
-        RegionScope.objects.create(region=city, scope=320700000000000, valid=(began, None))
-        desk = Unit.objects.create(region=city, kind="desk", name="市专班", valid=(began, None))
-        for login, role in (("console", "city_desk"), ("head", "city_desk"), ("village", "village_worker")):
-            officer = Officer.objects.create(login=login, name=login, password="!")
-            Post.objects.create(officer=officer, unit=desk, role=role, valid=(began, None))
-        actions.open_event(
-            disease="covid19", region=city.id, name="演示", opened_on=date(2022, 8, 28), legal_basis="演示", retention=timedelta(days=1)
-        )
-        run = Run(True, "console")
-        packs._adopt(run, pack="covid19/cn_9@2022-06-28", **given)
-        overlay = given | {"pack": "overlays/jiangsu/huaian/138@2022"}
-        alone = "adoption_needs_second_signer"
-        for login, code in ((None, alone), ("console", alone), ("nobody", "officer_unknown"), ("village", "not_permitted")):
-            with pytest.raises(Refused) as refused:
-                packs._adopt(run, **overlay | {"approved_by": login})
-            assert refused.value.code == code
-        answer = packs._adopt(run, **overlay | {"approved_by": "head"})
-        assert answer["in_force"] == "covid19/cn_9@2022-06-28+huaian138@2022"
-        assert answer["from_on"] == date(2022, 8, 28)
+        for login in ("shi", "console", "cun"):
+            Officer.objects.filter(login=login).update(password=make_password(f"{login} knows"))
+
+    def approve(login: str, word: str) -> tuple[int, dict]:
+        return _run("approve", "1", "--as", login, "--password-stdin", stdin=f"{word}\n")
+
+    given = ("adopt", "covid19/cn_20@2022-11-11", "--basis", "文号", "--from", "2022-11-11")
+    code, answer = _run(*given, "--as", "cun")
+    assert (code, answer["refused"]["code"]) == (2, "not_permitted")
+    code, answer = _run(*given)
+    assert (code, answer["proposal"], answer["after"]) == (0, 1, "covid19/cn_20@2022-11-11")
+    assert [row["pack"] for row in _run("proposals")[1]["proposals"]] == ["covid19/cn_20@2022-11-11"]
+    for login, word, refused in (
+        ("shi", "console knows", "sign_in_wrong"), ("console", "console knows", "adoption_needs_second_signer"),
+        ("cun", "cun knows", "not_permitted"),
+    ):  # fmt: skip
+        code, answer = approve(login, word)
+        assert (code, answer["refused"]["code"]) == (2, refused)
+    assert pack.in_force(1, 320700000000000, date(2022, 11, 11)).document.id == "covid19/cn_9"  # nothing yet
+    code, answer = approve("shi", "shi knows")
+    assert (code, answer["in_force"]) == (0, "covid19/cn_20@2022-11-11")
+    assert pack.in_force(1, 320700000000000, date(2022, 11, 11)).key == "covid19/cn_20@2022-11-11"
+    assert pack.in_force(1, 320700000000000, date(2022, 11, 10)).key == "covid19/cn_9@2022-06-28+huaian138@2022"
+
+
+def test_another_event_is_opened_for_a_disease_that_has_a_pack(city, acting, monkeypatch) -> None:
+    from bihuan.policy.models import Event
+    from bihuan.site import postgres, setup
+
+    monkeypatch.setattr(setup, "prepare", lambda role: None)
+    monkeypatch.setattr(postgres, "Use", lambda **_: contextlib.nullcontext())
+    given = ("--name", "基孔肯雅热", "--basis", "文号", "--retention-days", "90", "--json")
+    with acting("work"):
+        done = CliRunner().invoke(cli, ["city", "event", "--disease", "plague", *given])
+        assert json.loads(done.stdout)["refused"]["code"] == "disease_unknown"
+        done = CliRunner().invoke(cli, ["city", "event", "--disease", "chikungunya", *given])
+        assert json.loads(done.stdout)["event"] == 2
+        assert Event.objects.get(pk=2).region_id == Event.objects.get(pk=1).region_id

@@ -16,7 +16,7 @@ from django.views.decorators.http import require_safe
 
 from bihuan.access.middleware import allow
 from bihuan.access.permissions import Permission, Role
-from bihuan.boards import queries
+from bihuan.boards import queries, touched
 from bihuan.identity import masks
 from bihuan.identity import queries as people
 from bihuan.kernel import clock
@@ -25,7 +25,9 @@ from bihuan.leads import queries as leads
 from bihuan.leads.lines import lines
 from bihuan.ledger.models import Seal
 from bihuan.loops.models import Reckoning
-from bihuan.policy.queries import only_open_event
+from bihuan.policy import preview
+from bihuan.policy.pages import proposal_of
+from bihuan.policy.queries import EVENT_KEY, event_in_use
 
 REFRESH_SECONDS = 30
 SOON = timedelta(hours=2)  # what a meeting looks ahead; a matter of display, no duty depends on it
@@ -61,13 +63,13 @@ def _children(here: queries.Place, members: list[queries.Place]) -> list[queries
 @require_safe
 def overview(request: HttpRequest, unit: int | None = None) -> HttpResponse:
     post, here = _here(request, unit)
-    return render(request, "boards/overview.html", {"section": "overview", **_shown(post, here)})
+    return render(request, "boards/overview.html", {"section": "overview", **_shown(request, here)})
 
 
 @require_safe
 def figures(request: HttpRequest, unit: int) -> HttpResponse:
     post, here = _here(request, unit)
-    return render(request, "boards/_figures.html", _shown(post, here))
+    return render(request, "boards/_figures.html", _shown(request, here))
 
 
 def _urls(here: int, of: str = "") -> dict[str, str]:
@@ -93,8 +95,8 @@ def _line(
     }
 
 
-def _shown(post: Any, here: queries.Place) -> dict[str, Any]:
-    event, now = only_open_event(), clock.now()
+def _shown(request: HttpRequest, here: queries.Place) -> dict[str, Any]:
+    post, event, now = request.post, event_in_use(request.session.get(EVENT_KEY)), clock.now()
     sees_people = post.may(Permission.LEAD_READ)
     members = queries.places(here.lo, here.hi)
     below = _children(here, members)
@@ -174,7 +176,7 @@ def listed(request: HttpRequest, unit: int) -> HttpResponse:
     what = request.GET.get("what", "held")
     if what not in queries.WHATS and what != "gap":
         raise Refused("unit_not_found", "没有这份清单。", "There is no such list.")
-    event, now = only_open_event(), clock.now()
+    event, now = event_in_use(request.session.get(EVENT_KEY)), clock.now()
     members = queries.places(here.lo, here.hi)
     below = _children(here, members)
     of = request.GET.get("of", "")
@@ -218,6 +220,35 @@ def listed(request: HttpRequest, unit: int) -> HttpResponse:
     return render(request, "boards/list.html", context)
 
 
+@require_safe
+def touched_by(request: HttpRequest, proposal: int) -> HttpResponse:
+    """The open duties that a proposed change of rules touches, masked as everywhere."""
+    row, now = proposal_of(request, proposal), clock.now()
+    allow(request, Permission.LEAD_READ)
+    found = preview.cells(event=row.event_id, region=row.region_id, pack=row.pack, version=row.version, on=row.from_on)
+    where, given = touched.condition(row.event_id, found)
+    page = leads.page_of(where, given, after=request.GET.get("after", ""), before=request.GET.get("before", ""))
+    base, shown = f"/rules/proposals/{row.id}/touched", lines(request, page.duties, now)
+    context = {
+        "section": "rules",
+        "village": False,
+        "bulk": False,
+        "filters": None,
+        "list_title": _("采用建议第 %(no)s 号会影响的事项") % {"no": row.id},
+        "cut_off": f"{now.astimezone(clock.SHANGHAI):%H:%M:%S}",
+        "here": base,
+        "crumbs": [{"name": _("采用建议第 %(no)s 号") % {"no": row.id}, "url": f"/rules/proposals/{row.id}"}],
+        "rows": shown,
+        "page": {
+            "shown": len(shown),
+            "total": queries.count(where, given),
+            "before_url": f"{base}?before={page.before}" if page.before else "",
+            "after_url": f"{base}?after={page.after}" if page.after else "",
+        },
+    }
+    return render(request, "boards/list.html", context)
+
+
 def _expected(what: str, event: int, units: list[int]) -> int:
     """The figure by the counts; what the list lacks of it lies out of the reader's range by now."""
     if what not in ("held", "new", "closed", "late"):
@@ -255,4 +286,5 @@ urlpatterns = [
     path("overview/<int:unit>", overview),
     path("overview/<int:unit>/figures", figures),
     path("overview/<int:unit>/list", listed),
+    path("rules/proposals/<int:proposal>/touched", touched_by),
 ]

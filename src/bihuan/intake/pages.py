@@ -34,7 +34,7 @@ from bihuan.intake.read import Table
 from bihuan.kernel import clock, ids
 from bihuan.kernel.refused import Refused
 from bihuan.kernel.text import inert
-from bihuan.policy.queries import only_open_event
+from bihuan.policy.queries import EVENT_KEY, event_in_use
 
 KIND = "leads"
 PAGE_ROWS = 50
@@ -150,7 +150,7 @@ def _store(request: HttpRequest, act: Any) -> list[int]:
 
 def _event(request: HttpRequest) -> int:
     with reading(request):
-        return only_open_event()
+        return event_in_use(request.session.get(EVENT_KEY))
 
 
 def _upload_page(request: HttpRequest, act: str, errors: list[dict[str, str]]) -> HttpResponse:

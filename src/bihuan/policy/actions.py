@@ -1,19 +1,27 @@
-"""Every write about what is in force: open and end an event, adopt a pack or an overlay, end an adoption.
+"""Every write about what is in force: open and end an event, propose, approve and refuse an adoption, end one.
 
-Who may is asked by the caller (posts and permissions live on a sister floor); how many must sign is asked here.
+`propose`, `approve`, `refuse` are what officers do; two of them sign each adoption, each in his or her own session.
+`adopt` is what an approval does, and what seeding calls.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import date, timedelta
+from uuid import UUID
 
 from django.db import IntegrityError, transaction
 
+from bihuan.access.action import action
+from bihuan.access.decide import require
+from bihuan.access.door import engine
+from bihuan.access.permissions import Permission
 from bihuan.kernel import clock
 from bihuan.kernel.refused import Refused
 from bihuan.policy import pack as packs
 from bihuan.policy import queries
-from bihuan.policy.models import Adoption, Event
+from bihuan.policy.document import Overlay
+from bihuan.policy.models import Adoption, Event, Proposal
 from bihuan.regions.queries import scope_of
 
 
@@ -61,53 +69,25 @@ def adopt(
     second signer who is not the first (adoption_needs_second_signer). Only a national base that replaces another base
     is free of the last: nobody here chose its strictness.
     """
-    if not basis.strip():
-        raise Refused("adoption_without_basis", "请写明采用的依据（文件名、文号）", "say the basis of the adoption (document and number)")
     with transaction.atomic():
         row_event = _event(event)
-        overlay = packs.load_overlay(pack, version) if packs.is_overlay(pack) else None
-        base = None if overlay else packs.load(pack, version)
-        chosen = overlay or base.document  # type: ignore[union-attr]
-        ends = [end for end in (expires_on, overlay.expires_on if overlay else None) if end]
-        expires_on = min(ends, default=None)
-        reason = reason.strip() or (overlay.reason if overlay else "")
-        if from_on < chosen.in_force_from or (chosen.in_force_to and from_on > chosen.in_force_to):
-            raise Refused(
-                "pack_not_in_force",
-                f"《{chosen.title_zh}》施行于 {chosen.in_force_from} 至 {chosen.in_force_to or '今'}，{from_on} 不能采用",
-                f"“{chosen.title_en}” is in force from {chosen.in_force_from} to {chosen.in_force_to or 'now'}, not on {from_on}",
-            )
-        if expires_on and expires_on < from_on:
-            raise Refused("adoption_expired", f"失效日期 {expires_on} 早于采用日期", f"it would expire on {expires_on}, before it begins")
-        before = _before(event, region, from_on)
-        if overlay is None:
-            disease, after = base.disease, None  # type: ignore[union-attr]
-        else:
-            if before is None or before.base_key not in overlay.overlay_of:
-                raise Refused(
-                    "overlay_without_base",
-                    f"这里没有采用《{overlay.title_zh}》所补充的方案",
-                    f"the pack that “{overlay.title_en}” adds to is not in force here",
-                )
-            others = [other for other in before.overlays if other.id != overlay.id]
-            before = packs.merge(packs.load(before.document.id, before.document.version), others)
-            disease, after = before.disease, packs.merge(before, [overlay])
-        if disease != row_event.disease:
-            raise Refused("pack_of_another_disease", "方案与事件的病种不同", "the pack is for another disease than the event")
-        stricter = [change.path for change in packs.diff(before, after) if change.stricter] if before and after else []
-        if stricter:
-            _answered_for(by, approved_by, reason, expires_on)
+        plan = planned(
+            event=row_event, region=region, pack=pack, version=version, from_on=from_on, basis=basis, reason=reason, expires_on=expires_on
+        )
+        if plan.chosen_stricter:
+            _answered_for(by, approved_by)
         fields = {"event_id": event, "region_id": region, "pack": pack, "version": version, "from_on": from_on}
         same = Adoption.objects.filter(**fields, to_on=None, basis=basis, by=by, approved_by=approved_by).first()
         if same is not None:
             return same
-        rivals = Adoption.objects.filter(event_id=event, region_id=region, overlay=bool(overlay), to_on=None, from_on__lte=from_on)
+        overlay = packs.is_overlay(pack)
+        rivals = Adoption.objects.filter(event_id=event, region_id=region, overlay=overlay, to_on=None, from_on__lte=from_on)
         (rivals.filter(pack=pack) if overlay else rivals).update(to_on=from_on)
         try:
             with transaction.atomic():
                 row = Adoption.objects.create(
-                    **fields, overlay=bool(overlay), stricter=stricter, basis=basis, by=by, approved_by=approved_by, reason=reason,
-                    expires_on=expires_on, digest=packs.digest_of(pack, version), recorded_at=clock.now(),
+                    **fields, overlay=overlay, stricter=plan.chosen_stricter, basis=basis, by=by, approved_by=approved_by,
+                    reason=plan.reason, expires_on=plan.expires_on, digest=packs.digest_of(pack, version), recorded_at=clock.now(),
                 )  # fmt: skip
         except IntegrityError as error:
             raise Refused(
@@ -117,6 +97,207 @@ def adopt(
             ) from error
     transaction.on_commit(queries.forget)
     return row
+
+
+@dataclass(frozen=True)
+class Planned:
+    """What an adoption would do at its region: what is in force there now and then, and in which fields it is stricter.
+
+    `chosen_stricter` leaves out a national base: nobody here chose its strictness.
+    """
+
+    before: packs.Pack | None
+    after: packs.Pack
+    stricter: list[str]
+    chosen_stricter: list[str]
+    reason: str
+    expires_on: date | None
+
+
+def planned(
+    *, event: Event, region: int, pack: str, version: str, from_on: date, basis: str, reason: str = "", expires_on: date | None = None
+) -> Planned:
+    """What `adopt` with the same values would do. Reads only; refuses as `adopt` does, but for the second signer."""
+    if not basis.strip():
+        raise Refused(
+            "adoption_without_basis", "请写明采用的依据（文件名、文号）", "say the basis of the adoption (document and number)", "basis"
+        )
+    overlay = packs.load_overlay(pack, version) if packs.is_overlay(pack) else None
+    base = None if overlay else packs.load(pack, version)
+    chosen = overlay or base.document  # type: ignore[union-attr]
+    ends = [end for end in (expires_on, overlay.expires_on if overlay else None) if end]
+    expires_on = min(ends, default=None)
+    reason = reason.strip() or (overlay.reason if overlay else "")
+    if from_on < chosen.in_force_from or (chosen.in_force_to and from_on > chosen.in_force_to):
+        raise Refused(
+            "pack_not_in_force",
+            f"《{chosen.title_zh}》施行于 {chosen.in_force_from} 至 {chosen.in_force_to or '今'}，{from_on} 不能采用",
+            f"“{chosen.title_en}” is in force from {chosen.in_force_from} to {chosen.in_force_to or 'now'}, not on {from_on}",
+            "from_on",
+        )
+    if expires_on and expires_on < from_on:
+        raise Refused(
+            "adoption_expired", f"失效日期 {expires_on} 早于采用日期", f"it would expire on {expires_on}, before it begins", "expires_on"
+        )
+    before = _before(event.id, region, from_on)
+    if overlay is None:
+        assert base is not None
+        disease, lies_upon = base.disease, None
+        after = packs.merge(base, [o for o in before.overlays if base.base_key in o.overlay_of]) if before else base
+    else:
+        if before is None or before.base_key not in overlay.overlay_of:
+            raise Refused(
+                "overlay_without_base",
+                f"这里没有采用《{overlay.title_zh}》所补充的方案",
+                f"the pack that “{overlay.title_en}” adds to is not in force here",
+            )
+        lies_upon = _without(before, overlay)
+        disease, after = before.disease, packs.merge(lies_upon, [overlay])
+    if disease != event.disease:
+        raise Refused("pack_of_another_disease", "方案与事件的病种不同", "the pack is for another disease than the event")
+    chosen_stricter = _stricter(lies_upon, after) if lies_upon else []
+    if chosen_stricter and (not reason or expires_on is None):
+        raise Refused(
+            "overlay_incomplete",
+            "比现行方案更严，须写明理由和失效日期",
+            "it is stricter than what is in force: say why, and when it ends",
+            "reason" if not reason else "expires_on",
+        )
+    return Planned(before, after, _stricter(before, after) if before else [], chosen_stricter, reason, expires_on)
+
+
+def _stricter(before: packs.Pack, after: packs.Pack) -> list[str]:
+    return [change.path for change in packs.diff(before, after) if change.stricter]
+
+
+def _without(pack: packs.Pack, overlay: Overlay) -> packs.Pack:
+    """What an overlay lies upon: the pack without an earlier version of it."""
+    others = [other for other in pack.overlays if other.id != overlay.id]
+    return packs.merge(packs.load(pack.document.id, pack.document.version), others)
+
+
+@action
+def propose(
+    *,
+    by,
+    event: int,
+    region: int,
+    pack: str,
+    version: str,
+    from_on: date,
+    basis: str,
+    act: UUID,
+    reason: str = "",
+    expires_on: date | None = None,
+) -> Proposal:
+    """Propose that a region works by a pack or an overlay from the beginning of a day. Nothing is in force by it.
+
+    The same act again is the proposal that is there. Refuses what `planned` refuses; a day before today
+    (adoption_in_the_past); what already waits for a signature (proposal_waits); without PACK_ADOPT for the region.
+    """
+    require(by, Permission.PACK_ADOPT, scope=_scope(region, from_on))
+    same = Proposal.objects.filter(act=act, by_officer=by.officer_id).first()
+    if same is not None:
+        return same
+    with engine():
+        row_event = _event(event)
+    _not_past(from_on)
+    plan = planned(
+        event=row_event, region=region, pack=pack, version=version, from_on=from_on, basis=basis, reason=reason, expires_on=expires_on
+    )
+    waiting = Proposal.objects.filter(event_id=event, region_id=region, pack=pack, version=version, from_on=from_on, outcome=None).first()
+    if waiting is not None:
+        raise Refused(
+            "proposal_waits",
+            f"同样的采用已经提出（第 {waiting.id} 号），等另一人批准",
+            f"the same adoption waits for approval as no. {waiting.id}",
+        )
+    with engine():
+        return Proposal.objects.create(
+            act=act, event_id=event, region_id=region, pack=pack, version=version, from_on=from_on, basis=basis.strip(),
+            reason=plan.reason, expires_on=plan.expires_on, before=plan.before.key if plan.before else "", after=plan.after.key,
+            stricter=plan.stricter, digest=packs.digest_of(pack, version), by=by.id, by_officer=by.officer_id, proposed_at=clock.now(),
+        )  # fmt: skip
+
+
+@action
+def approve(*, by, proposal: int) -> Proposal:
+    """Sign a proposal as the second officer: from its day on the region works by it. Locks the proposal.
+
+    What was approved stays so when approved again. Refuses: without PACK_ADOPT for the region; the proposer, in
+    whichever post (adoption_needs_second_signer); what was refused or withdrawn (proposal_decided); a day that is past;
+    a file that says something else than when it was proposed (pack_changed); rules that have changed there since
+    (proposal_stale): the signers would not sign what they were shown.
+    """
+    with engine():
+        row = _waiting(by, proposal, Proposal.Outcome.APPROVED)
+        if row.outcome:
+            return row
+        if row.by_officer == by.officer_id:
+            raise Refused(
+                "adoption_needs_second_signer",
+                "提出的人不能自己批准，须由另一人登录后批准",
+                "who proposed it cannot approve it: another officer signs in and approves",
+            )
+        _not_past(row.from_on)
+        if packs.digest_of(row.pack, row.version) != bytes(row.digest):
+            raise Refused(
+                "pack_changed",
+                "方案文件在提出以后被改过，请退回，按现在的文件重新提出",
+                "the pack's file was changed after the proposal; refuse it and propose again",
+            )
+        before = _before(row.event_id, row.region_id, row.from_on)
+        if (before.key if before else "") != row.before:
+            raise Refused(
+                "proposal_stale",
+                "提出以后这里的现行方案已经变了，影响也变了。请退回，重新提出",
+                "what is in force there has changed since, and so has the effect; refuse it and propose again",
+            )
+        adopted = adopt(
+            event=row.event_id, region=row.region_id, pack=row.pack, version=row.version, from_on=row.from_on, basis=row.basis,
+            by=row.by, approved_by=by.id, reason=row.reason, expires_on=row.expires_on,
+        )  # fmt: skip
+        return _decide(row, by, Proposal.Outcome.APPROVED, adoption=adopted)
+
+
+@action
+def refuse(*, by, proposal: int, note: str) -> Proposal:
+    """Send a proposal back with a reason; by its proposer it is withdrawn. Refuses: no reason; what is decided already."""
+    if not note.strip():
+        raise Refused("note_missing", "请写明为什么不同意", "say why it is not agreed to", "note")
+    with engine():
+        own = Proposal.objects.filter(pk=proposal, by_officer=by.officer_id).exists()
+        outcome = Proposal.Outcome.WITHDRAWN if own else Proposal.Outcome.REFUSED
+        row = _waiting(by, proposal, outcome)
+        return row if row.outcome else _decide(row, by, outcome, note=note.strip())
+
+
+def _waiting(by, proposal: int, outcome: str) -> Proposal:
+    """The proposal, locked; decided already only in the way that is asked for now."""
+    row = Proposal.objects.select_for_update().filter(pk=proposal).first()
+    if row is None:
+        raise Refused("proposal_unknown", "没有这份采用建议", "there is no such proposal")
+    require(by, Permission.PACK_ADOPT, scope=_scope(row.region_id, row.from_on))
+    if row.outcome and row.outcome != outcome:
+        raise Refused("proposal_decided", "这份采用建议已经办结", "this proposal has been decided already")
+    return row
+
+
+def _decide(row: Proposal, by, outcome: str, *, note: str = "", adoption: Adoption | None = None) -> Proposal:
+    row.outcome, row.decided_by, row.decided_officer, row.decided_at = outcome, by.id, by.officer_id, clock.now()
+    row.note, row.adoption = note, adoption
+    row.save(update_fields=["outcome", "decided_by", "decided_officer", "decided_at", "note", "adoption"])
+    return row
+
+
+def _not_past(from_on: date) -> None:
+    if from_on < clock.today():
+        raise Refused(
+            "adoption_in_the_past",
+            f"{from_on} 已经过去：已经办的事不改规矩，请从今天或以后起采用",
+            f"{from_on} is past: what was done keeps its rules; adopt from today on",
+            "from_on",
+        )
 
 
 def end_adoption(*, adoption: int, on: date) -> Adoption:
@@ -138,29 +319,28 @@ def _event(event: int) -> Event:
     return row
 
 
-def _before(event: int, region: int, on: date) -> packs.Pack | None:
-    """What is in force at the region on that day so far; None where nothing is."""
-    queries.forget()
+def _scope(region: int, on: date) -> int:
     try:
-        return queries.plan(event, on).pack_for(scope_of(region, on))
-    except Refused as refused:
-        if refused.code != "no_pack_in_force":
-            raise
-        return None
+        return scope_of(region, on)
     except LookupError as error:
         raise Refused("region_without_scope", "这个地区在那一天没有管辖范围", "the region has no scope on that day") from error
 
 
-def _answered_for(by: int, approved_by: int | None, reason: str, expires_on: date | None) -> None:
+def _before(event: int, region: int, on: date) -> packs.Pack | None:
+    """What is in force at the region on that day so far; None where nothing is."""
+    queries.forget()
+    try:
+        return queries.plan(event, on).pack_for(_scope(region, on))
+    except Refused as refused:
+        if refused.code != "no_pack_in_force":
+            raise
+        return None
+
+
+def _answered_for(by: int, approved_by: int | None) -> None:
     if approved_by is None or approved_by == by:
         raise Refused(
             "adoption_needs_second_signer",
             "比现行方案更严，须由另一人批准",
             "it is stricter than what is in force: a second officer must approve it",
-        )
-    if not reason or expires_on is None:
-        raise Refused(
-            "overlay_incomplete",
-            "比现行方案更严，须写明理由和失效日期",
-            "it is stricter than what is in force: say why, and when it ends",
         )

@@ -1,6 +1,7 @@
-"""Tables of what is in force: `event`, `adoption`, `installation`. Written by `actions` and `installation` only.
+"""Tables of what is in force: `event`, `adoption`, its proposals, `installation`. Written by `actions` and `installation` only.
 
-Everybody may read them; the owner and the worker's role write them. Nothing here names a person under the rules.
+Everybody may read them; proposals and adoptions are written by the doors, the rest by the owner and the worker's role.
+Nothing here names a person under the rules.
 """
 
 from __future__ import annotations
@@ -75,6 +76,65 @@ class Adoption(models.Model):
                 name="adoption_stricter_is_answered_for",
             ),
         ]
+
+
+class Proposal(models.Model):
+    """A proposed adoption and what became of it: `approved` by another officer, `refused`, or `withdrawn` by its proposer.
+
+    `before` is the key of what was in force there when it was proposed ("" where nothing was): what changes must still
+    be what the signers were shown. Officers are kept beside posts because one person may hold two posts.
+    """
+
+    class Outcome(models.TextChoices):
+        APPROVED = "approved"
+        REFUSED = "refused"
+        WITHDRAWN = "withdrawn"
+
+    id = models.AutoField(primary_key=True)
+    act = models.UUIDField(unique=True)  # the same form sent twice is one proposal
+    event = models.ForeignKey(Event, models.PROTECT, related_name="+")
+    region = models.ForeignKey("regions.Region", models.PROTECT, related_name="+")
+    pack = models.TextField()
+    version = models.TextField()
+    from_on = models.DateField()
+    expires_on = models.DateField(null=True, blank=True)
+    basis = models.TextField()
+    reason = models.TextField(default="", blank=True)
+    before = models.TextField(blank=True)
+    after = models.TextField()
+    stricter = ArrayField(models.TextField(), default=list)
+    digest = models.BinaryField()
+    by = models.BigIntegerField()  # post
+    by_officer = models.BigIntegerField()
+    proposed_at = models.DateTimeField()
+    outcome = models.TextField(null=True, blank=True)
+    decided_by = models.BigIntegerField(null=True, blank=True)  # post
+    decided_officer = models.BigIntegerField(null=True, blank=True)
+    decided_at = models.DateTimeField(null=True, blank=True)
+    note = models.TextField(default="", blank=True)
+    adoption = models.OneToOneField(Adoption, models.PROTECT, null=True, blank=True, related_name="proposal")
+
+    class Meta:
+        db_table = "adoption_proposal"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["event", "region", "pack", "version", "from_on"], condition=Q(outcome=None), name="proposal_one_waiting"
+            ),
+            models.CheckConstraint(
+                condition=Q(outcome=None, decided_by=None, decided_officer=None, decided_at=None)
+                | Q(
+                    outcome__in=["approved", "refused", "withdrawn"], decided_by__isnull=False, decided_officer__isnull=False,
+                    decided_at__isnull=False,
+                ),
+                name="proposal_decided_whole",
+            ),
+            models.CheckConstraint(
+                condition=~Q(outcome="approved") | (Q(adoption__isnull=False) & ~Q(decided_officer=F("by_officer"))),
+                name="proposal_approved_by_another_officer",
+            ),
+            models.CheckConstraint(condition=Q(adoption=None) | Q(outcome="approved"), name="proposal_adopted_when_approved"),
+            models.CheckConstraint(condition=~Q(basis=""), name="proposal_has_a_basis"),
+        ]  # fmt: skip
 
 
 class Installation(models.Model):

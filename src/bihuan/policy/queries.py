@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
 
 from django.db import connections
 
 from bihuan.kernel.refused import Refused
 from bihuan.policy import pack as packs
 from bihuan.policy.models import Event
-from bihuan.regions.queries import level_span
+from bihuan.regions.queries import level_span, scopes_of
 
 _FRESH_SECONDS = 1.0  # an adoption made in another process is seen this late at most
 _KEPT_MAX = 1000
+EVENT_KEY = "event"  # the event that a reader chose, in the session
+_DAY = timedelta(days=1)
 
 # Every adoption of the event that counts on the day, with the place where its region lies in the scope codes.
 _ADOPTED = """
@@ -25,6 +27,17 @@ JOIN region_scope s ON s.region_id = r.id AND s.valid @> %(on)s::date
 WHERE a.event_id = %(event)s AND a.from_on <= %(on)s AND (a.to_on IS NULL OR a.to_on > %(on)s)
   AND (a.expires_on IS NULL OR a.expires_on >= %(on)s)
 ORDER BY r.level, a.id
+"""
+
+
+_LINES = """
+SELECT a.id, a.pack, a.version, a.overlay, a.from_on, a.to_on, a.expires_on, a.basis, a.region_id, r.name, s.scope, r.level
+FROM adoption a
+JOIN region r ON r.id = a.region_id
+JOIN region_scope s ON s.region_id = r.id AND s.valid @> %(on)s::date
+WHERE a.event_id = %(event)s AND (a.to_on IS NULL OR (a.to_on > %(on)s AND a.to_on > a.from_on))
+  AND (a.expires_on IS NULL OR a.expires_on >= %(on)s)
+ORDER BY r.level, a.from_on, a.id
 """
 
 
@@ -95,6 +108,56 @@ def plan(event_id: int, on: date) -> Plan:
             _known.clear()
         _known[key] = (time.monotonic() + _FRESH_SECONDS, found)
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """An adoption as a page shows it, with its place."""
+
+    id: int
+    pack: str
+    version: str
+    overlay: bool
+    from_on: date
+    to_on: date | None
+    expires_on: date | None
+    basis: str
+    region: int
+    region_name: str
+    lo: int
+    hi: int
+
+    @property
+    def ends_on(self) -> date | None:
+        """The first day on which it counts no more, as far as is known."""
+        ends = [end for end in (self.to_on, self.expires_on + _DAY if self.expires_on else None) if end]
+        return min(ends, default=None)
+
+    def counts_on(self, day: date) -> bool:
+        return self.from_on <= day and (self.ends_on is None or day < self.ends_on)
+
+
+def adoptions(event: int, since: date) -> list[Line]:
+    """Adoptions of an event that count on the day or later, the widest region first. One statement."""
+    with connections["default"].cursor() as cursor:
+        cursor.execute(_LINES, {"event": event, "on": since})
+        return [Line(*row[:-2], row[-2], row[-2] + level_span(row[-1])) for row in cursor.fetchall()]
+
+
+def open_events(lo: int, hi: int, on: date) -> list[Event]:
+    """Open events whose region lies in the range or around it, the oldest first. Two statements."""
+    found = list(Event.objects.select_related("region").filter(ended_on=None).order_by("id"))
+    scopes = scopes_of([event.region_id for event in found], on)
+    ranges = {e.id: (scopes[e.region_id], scopes[e.region_id] + level_span(e.region.level)) for e in found if e.region_id in scopes}
+    return [e for e in found if e.id in ranges and ranges[e.id][0] < max(hi, lo + 1) and lo < ranges[e.id][1]]
+
+
+def event_in_use(chosen: object = None) -> int:
+    """The event that a page is about: the one its reader chose, while it is open, else the oldest open one. Refuses `no_event`."""
+    found = list(Event.objects.filter(ended_on=None).order_by("id").values_list("id", flat=True))
+    if not found:
+        raise Refused("no_event", "没有进行中的事件，请先建立事件。", "No event is open; open one first.")
+    return chosen if chosen in found else found[0]  # type: ignore[return-value]
 
 
 def forget() -> None:

@@ -13,6 +13,7 @@ from bihuan.access import limits
 from bihuan.access.permissions import Permission, Role
 from bihuan.kernel import clock
 from bihuan.policy.models import Event, Installation
+from bihuan.policy.queries import EVENT_KEY
 
 UNDO_KEY = "undo"
 
@@ -32,6 +33,8 @@ def tabs(post: Any) -> list[tuple[str, str, int | None]]:
         found.append(("persons", "/people", None))
     if post.may(Permission.LEDGER_AUDIT):
         found.append(("accounts", "/accounts", None))
+    if post.may(Permission.FIGURES_READ) and post.may(Permission.LEAD_READ) and post.role != Role.VILLAGE_WORKER:
+        found.append(("rules", "/rules", None))
     if post.may(Permission.ROSTER_KEEP):
         found.append(("roster", "/roster", None))
     if post.may(Permission.ACCOUNT_MANAGE):
@@ -48,7 +51,7 @@ def desk(request: HttpRequest) -> dict[str, Any]:
     now = clock.now()
     post = getattr(request, "post", None)
     demo = Installation.objects.filter(pk=1, mode=Installation.Mode.DEMO).exists()
-    event = Event.objects.filter(ended_on=None).order_by("id").values_list("name", flat=True).first() if post else ""
+    event = _event_name(request) if post else ""
     shown = {
         "now": now,
         "demo": demo,
@@ -66,6 +69,12 @@ def desk(request: HttpRequest) -> dict[str, Any]:
         "idle_seconds": limits.of("BIHUAN_IDLE_MINUTES") * 60 if post else None,
     }
     return {"desk": shown, "undo": _undo(request, now)}
+
+
+def _event_name(request: HttpRequest) -> str:
+    """The event that the reader's pages are about: the one chosen, else the oldest open one; "" while none is open."""
+    names = dict(Event.objects.filter(ended_on=None).order_by("id").values_list("id", "name"))
+    return names.get(request.session.get(EVENT_KEY), next(iter(names.values()), ""))
 
 
 def _undo(request: HttpRequest, now: datetime) -> dict[str, Any] | None:

@@ -1,4 +1,4 @@
-"""`city open | officer | post`: a real city is set up: its map, its units, its event, and the people who work on it."""
+"""`city open | event | officer | post`: a real city is set up: its map, its units, its event, and the people who work on it."""
 
 from __future__ import annotations
 
@@ -54,6 +54,35 @@ def register(cli: click.Group) -> None:
             )
         run.say(f"事件 {event.id}：{name}；单位 {made.total} 个。下一步：city officer，packs adopt")
         return {"ok": True, "event": event.id, "region": region, "units": made.total, "loaded": str(loaded)}
+
+    @command(city, "event", role="work")
+    @click.option("--disease", required=True, help="病种代码，如 chikungunya / the word of the packs")
+    @click.option("--name", required=True, help="事件名称 / name of the event")
+    @click.option("--basis", required=True, help="依据的文件名、文号 / legal basis")
+    @click.option("--retention-days", type=click.IntRange(1, 3650), required=True, help="结束后保留天数 / days kept after the end")
+    @click.option("--region", type=int, help="12 位区划代码，省略为本市 / division code; the city if left out")
+    def open_event(run: Run, disease: str, name: str, basis: str, retention_days: int, region: int | None) -> dict[str, Any]:
+        """再开一个事件 / open another event beside those that run; then packs adopt."""
+        from bihuan.kernel import clock
+        from bihuan.policy import actions
+        from bihuan.policy import pack as packs
+        from bihuan.policy.models import Installation
+        from bihuan.regions import queries
+
+        known = sorted({pack.disease for pack in packs.library().bases()})
+        if disease not in known:
+            words = ", ".join(known)
+            raise Refused(
+                "disease_unknown", f"没有 {disease} 的方案，有：{words}", f"no pack is about {disease}; there are: {words}", disease
+            )
+        place = queries.by_division([region]).get(region) if region else Installation.objects.values_list("city_id", flat=True).first()
+        if place is None:
+            raise Refused("region_unknown", f"没有区划代码 {region}", f"there is no division code {region}")
+        event = actions.open_event(
+            disease=disease, region=place, name=name, opened_on=clock.today(), legal_basis=basis, retention=timedelta(days=retention_days)
+        )
+        run.say(f"事件 {event.id}：{name}。下一步：packs adopt --event {event.id}")
+        return {"ok": True, "event": event.id, "region": place}
 
     @command(city, "officer", role="work")
     @click.argument("login")

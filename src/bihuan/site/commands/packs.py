@@ -1,7 +1,8 @@
-"""`packs check | diff | adopt`: the rules that are data."""
+"""`packs check | diff | adopt | approve | refuse | proposals`: the rules that are data, and two officers who change them."""
 
 from __future__ import annotations
 
+import sys
 from datetime import date, datetime
 from typing import Any
 
@@ -48,21 +49,58 @@ def register(cli: click.Group) -> None:
         ]
         return {"ok": True, "changes": rows}
 
-    @command(packs, "adopt", role="work", acts=True)
+    @command(packs, "adopt", acts=True)
     @click.argument("pack")
     @click.option("--event", type=int, help="事件编号，只有一个未结束事件时可省 / event id; the one open event if left out")
     @click.option("--region", type=int, help="12 位区划代码，省略为事件所在地 / division code; the event's region if left out")
     @click.option("--from", "from_on", type=click.DateTime(["%Y-%m-%d"]), help="自哪天起，省略为今天 / first day; today if left out")
     @click.option("--basis", required=True, help="采用依据：文件名、文号 / the deciding document")
-    @click.option("--approved-by", metavar="LOGIN", help="批准人，更严时必填 / second signer, where it is stricter")
     @click.option("--reason", default="", help="理由，更严时必填 / why, where it is stricter")
     @click.option("--expires", type=click.DateTime(["%Y-%m-%d"]), help="失效日期，更严时必填 / last day, where it is stricter")
     def adopt(run: Run, **given: Any) -> dict[str, Any]:
-        """采用方案或补充规定 / put PACK (id@version) in force, from the beginning of a day."""
-        return _adopt(run, **given)
+        """提出采用 PACK（方案@版本），印出会影响谁 / propose PACK (id@version) and print whom it touches; another officer approves."""
+        return propose(run, **given)
+
+    @command(packs, "approve", acts=True)
+    @click.argument("proposal", type=int)
+    @click.option("--password-stdin", is_flag=True, help="从标准输入读批准人的密码 / read the approver's password from standard input")
+    def approve(run: Run, proposal: int, password_stdin: bool) -> dict[str, Any]:
+        """以 --as 的名义批准，问他本人的密码 / sign a proposal as the second officer (--as), whose own password is asked."""
+        from bihuan.policy import actions
+
+        word = sys.stdin.readline().rstrip("\n") if password_stdin else click.prompt(
+            f"{run.as_login} 的密码 / password", hide_input=True, err=True
+        )  # fmt: skip
+        row = _done(actions.approve(by=signer(run.as_login, word), proposal=proposal))
+        run.say(f"已批准，自 {row.from_on} 起 / approved, from {row.from_on}: {row.after}")
+        return {"ok": True, "proposal": row.id, "adoption": row.adoption_id, "from_on": row.from_on, "in_force": row.after}
+
+    @command(packs, "refuse", acts=True)
+    @click.argument("proposal", type=int)
+    @click.option("--note", required=True, help="为什么 / why")
+    def refuse(run: Run, proposal: int, note: str) -> dict[str, Any]:
+        """退回（提出人自己则为撤回）/ send a proposal back, or withdraw one's own."""
+        from bihuan.access.queries import post_of
+        from bihuan.policy import actions
+
+        row = _done(actions.refuse(by=post_of(run.as_login), proposal=proposal, note=note))
+        run.say(f"{row.outcome}: {row.id}")
+        return {"ok": True, "proposal": row.id, "outcome": row.outcome}
+
+    @command(packs, "proposals")
+    def proposals(run: Run) -> dict[str, Any]:
+        """等人批准的采用建议 / proposals that wait for a second signature."""
+        from bihuan.policy.models import Proposal
+
+        rows = list(Proposal.objects.filter(outcome=None).order_by("id"))
+        for row in rows:
+            run.say(f"{row.id}  {row.pack}@{row.version}  {row.from_on}  {row.before or '—'} → {row.after}")
+        if not rows:
+            run.say("没有等人批准的 / none waits")
+        return {"ok": True, "proposals": [{"id": r.id, "pack": f"{r.pack}@{r.version}", "from_on": r.from_on} for r in rows]}
 
 
-def _adopt(
+def propose(
     run: Run,
     *,
     pack: str,
@@ -70,14 +108,15 @@ def _adopt(
     region: int | None,
     from_on: datetime | None,
     basis: str,
-    approved_by: str | None,
     reason: str,
     expires: datetime | None,
 ) -> dict[str, Any]:
-    from bihuan.access.decide import require
-    from bihuan.access.permissions import Permission
-    from bihuan.kernel import clock
-    from bihuan.policy import actions
+    from django.db import transaction
+
+    from bihuan.access import scope
+    from bihuan.access.queries import post_of
+    from bihuan.kernel import clock, ids
+    from bihuan.policy import actions, preview
     from bihuan.policy import pack as library
     from bihuan.regions import queries as regions
 
@@ -89,17 +128,52 @@ def _adopt(
     if place is None:
         raise Refused("region_unknown", f"没有区划代码 {region}", f"there is no division code {region}")
     day: date = from_on.date() if from_on else clock.today()
-    scope = regions.scope_of(place, day)
-    signers = [_post(login) for login in (run.as_login, approved_by) if login]
-    for post in signers:
-        require(post, Permission.PACK_ADOPT, scope=scope)
-    row = actions.adopt(
-        event=chosen.id, region=place, pack=pack_id, version=version, from_on=day, basis=basis, by=signers[0].id,
-        approved_by=signers[1].id if approved_by else None, reason=reason, expires_on=expires.date() if expires else None,
-    )  # fmt: skip
-    now = library.in_force(chosen.id, scope, day)
-    run.say(f"自 {day} 起：{now.title()} / from {day}: {now.title('en')}")
-    return {"ok": True, "adoption": row.id, "in_force": now.key, "from_on": day, "stricter": row.stricter, "expires_on": row.expires_on}
+    post = post_of(run.as_login)
+    row = _done(
+        actions.propose(
+            by=post,
+            event=chosen.id,
+            region=place,
+            pack=pack_id,
+            version=version,
+            from_on=day,
+            basis=basis,
+            reason=reason,
+            expires_on=expires.date() if expires else None,
+            act=ids.new_id(),
+        )  # fmt: skip
+    )
+    with scope.acting(scope.of(post, read_only=True)), transaction.atomic():
+        cells = preview.cells(event=chosen.id, region=place, pack=pack_id, version=version, on=day)
+        touched = preview.touched(chosen.id, cells)
+    if row.before:
+        for change in library.diff(library.by_key(row.before), library.by_key(row.after)):
+            run.say(change.sentence())
+    for line in touched:
+        run.say(f"{line.title} {line.origin_class} {line.effect}: {line.n_duties} 件 {line.n_persons} 人 / duties, persons")
+    run.say("已经派下去的，时限不变 / deadlines that are set do not move")
+    run.say(f"第 {row.id} 号，等另一人批准：packs approve {row.id} --as LOGIN / no. {row.id} waits for another officer")
+    found = [
+        {"kind": t.kind, "origin_class": t.origin_class, "effect": t.effect, "duties": t.n_duties, "persons": t.n_persons} for t in touched
+    ]
+    return {"ok": True, "proposal": row.id, "after": row.after, "from_on": day, "stricter": row.stricter, "touched": found}
+
+
+def signer(login: str, word: str) -> Any:
+    """The post of an officer who has proved who he or she is. Refuses a wrong login or password alike (`sign_in_wrong`)."""
+    from django.contrib.auth import authenticate
+
+    from bihuan.access.queries import post_of
+
+    if authenticate(None, username=login, password=word) is None:
+        raise Refused("sign_in_wrong", "账号或密码不对", "the login or the password is wrong")
+    return post_of(login)
+
+
+def _done(answer: Any) -> Any:
+    if isinstance(answer, Refused):
+        raise answer
+    return answer
 
 
 def _event(event: int | None) -> Any:
@@ -113,12 +187,3 @@ def _event(event: int | None) -> Any:
             "there is no such event" if event is not None or not rows else "several events are open: name one with --event",
         )
     return rows[0]
-
-
-def _post(login: str) -> Any:
-    from bihuan.access.models import Post
-
-    for post in Post.objects.select_related("unit").filter(officer__login=login, officer__is_active=True).order_by("id"):
-        if post.is_valid():
-            return post
-    raise Refused("officer_unknown", f"没有工作人员 {login}，或其岗位已到期", f"there is no officer {login}, or the post has ended")
