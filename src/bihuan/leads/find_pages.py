@@ -25,7 +25,7 @@ from bihuan.kernel.refused import Refused
 from bihuan.leads import queries
 from bihuan.leads.lines import place_of
 from bihuan.leads.words import KINDS, PURPOSES
-from bihuan.policy.queries import only_open_event
+from bihuan.policy.queries import EVENT_KEY, event_in_use
 
 
 @never_cache
@@ -96,7 +96,7 @@ def elsewhere(request: HttpRequest) -> HttpResponse:
     with reading(request):
         if queries.people_found(q):  # in sight after all: no need to ask, and nothing to record
             return _page(request, q)
-        event = only_open_event()
+        event = event_in_use(request.session.get(EVENT_KEY))
     answer: Any = Refused("purpose_missing", "请写明查看的用途。", "Please state what for.", "purpose")
     if purpose in PURPOSES:
         answer = identity.seek(by=post, event=event, typed=q, purpose=purpose, act=made)

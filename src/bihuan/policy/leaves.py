@@ -147,12 +147,16 @@ def _tests(rule: RuleRow) -> tuple[tuple[Any, ...], str, str]:
 
 
 def _rule(path: str, rule: RuleRow) -> Iterator[Leaf]:
-    force = _shown(rule.force)
-    phases = [_shown(phase.place) for phase in rule.phases]
-    terms = [(f" {phase.days} 天", f" {phase.days} d") if phase.days else ("至解除", " until release") for phase in rule.phases]
-    zh = "，".join([force[0], *(place[0] + term[0] for place, term in zip(phases, terms, strict=True))])
-    en = ", ".join([force[1], *(place[1] + term[1] for place, term in zip(phases, terms, strict=True))])
-    yield Leaf(path, Mark(rule.zh, rule.en, "ranked", FORCES), rule.force, zh, en, rule, whole=True)
+    zh, en = [_shown(rule.force)[0]], [_shown(rule.force)[1]]
+    for phase in rule.phases:
+        place = _shown(phase.place)
+        if phase.days:
+            zh.append(f"{place[0]} {phase.days} 天")
+            en.append(f"{place[1]} {phase.days} d")
+        elif phase.place != "none":  # nowhere and for no term: only its tests count
+            zh.append(f"{place[0]}至解除")
+            en.append(f"{place[1]} until release")
+    yield Leaf(path, Mark(rule.zh, rule.en, "ranked", FORCES), rule.force, "，".join(zh), ", ".join(en), rule, whole=True)
     for field, mark in _RULE_MARKS.items():
         value = getattr(rule, field)
         words = Mark(f"{rule.zh}·{mark.zh}", f"{rule.en}: {mark.en}", mark.stricter, mark.ranks)

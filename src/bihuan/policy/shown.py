@@ -80,7 +80,7 @@ def _shown(pack: Pack, leaf: Leaf, parts: list[Leaf], english: bool, since: Mapp
     listed = pack.document.sources
     value = leaf.shown_en if english else leaf.shown_zh
     if isinstance(row, RuleRow):  # the force has a mark of its own
-        value = value.split(", " if english else "，", 1)[1] if row.phases else ""
+        value = value.partition(", " if english else "，")[2]
     words = GRADES[row.grade]
     return Shown(
         path=leaf.path,
