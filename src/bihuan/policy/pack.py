@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ from bihuan.policy.quiet import QuietHours
 from bihuan.policy.rows import BandRow, Row, RuleRow, tightest
 
 OVERLAYS = "overlays/"
+_NAME = re.compile(r"[A-Za-z0-9_./-]{1,100}")  # of a file or a version: what comes from an address is no path to anywhere
 _LEVELS = ("province", "city", "county")  # a county's overlay lies upon its city's, that upon the province's
 
 
@@ -411,6 +413,8 @@ class Library:
                 continue
 
     def _read(self, pack_id: str, version: str) -> dict[str, Any]:
+        if not (_NAME.fullmatch(pack_id) and _NAME.fullmatch(version)):
+            raise Refused("pack_unknown", "没有这个方案", "there is no such pack", "key")
         for name in (f"{pack_id}@{version}.toml", f"{pack_id}.toml"):
             file = (self.root / name).resolve()
             if file.is_relative_to(self.root.resolve()) and file.is_file():
