@@ -210,3 +210,31 @@ def test_the_editions_follow_each_other_without_a_gap() -> None:
     days = [editions[0].in_force_from + timedelta(days=n) for n in range((TODAY - editions[0].in_force_from).days)]
     for day in days:
         assert any(d.in_force_from <= day and not (d.in_force_to and d.in_force_to < day) for d in editions), day
+
+
+@pytest.mark.parametrize(
+    ("key", "origin", "opens"),
+    [
+        (EIGHTH, "unclassified", {"leads.verify": "8月29日 18:00"}),
+        (NINTH, "high", {"leads.verify": "8月29日 08:00", "leads.sample": "8月29日 08:00"}),
+        (NINTH, "low", {"leads.verify": "8月29日 18:00", "leads.sample": "8月29日 18:00"}),
+        (NINTH, "ordinary", {}),
+        (f"{NINTH}+huaian138@2022", "low", {"leads.verify": "8月28日 09:00", "leads.sample": "8月28日 11:00"}),
+        (f"{NINTH}+changzhou@2022-10", "other_province", {"leads.verify": "8月29日 18:00", "leads.sample": "8月29日 18:00"}),
+        (TWENTY, "other_province", {"leads.verify": "8月29日 18:00", "leads.sample": "8月29日 18:00"}),
+        (TEN, "high", {}),
+        (CLASS_B, "high", {}),
+        ("mpox/cn_2023@2023", "unclassified", {}),
+    ],
+)
+def test_an_arrival_at_eight_opens_these_duties_due_then(key: str, origin: str, opens: dict[str, str]) -> None:
+    """Clocks rest from 21:30 to 07:30: of 24 hours from 8:00 on, 13.5 pass on the day and 10.5 from 7:30 the next, to 18:00."""
+    from bihuan.leads import loops
+    from bihuan.leads.facts import Found
+    from bihuan.loops.declare import Context
+
+    pack, at = packs.by_key(key), datetime(2022, 8, 28, 8, 0, tzinfo=SHANGHAI)
+    ctx = Context(pack, at, event=1, city_desk=1)
+    asked = {loops.VERIFY: loops.needs_verification(origin, ctx), loops.SAMPLE: loops.needs_sampling(Found.HERE, origin, ctx)}
+    due = {kind.name: pack.due(at, kind.due.duration(pack), origin) for kind, is_asked in asked.items() if is_asked}
+    assert {name: f"{when.month}月{when.day}日 {when:%H:%M}" for name, when in due.items()} == opens
