@@ -10,7 +10,7 @@ from bihuan.ledger import destruction
 KEPT = {
     "the ledger's own proof": {"seal", "destroyed_leaf", "ending", "destruction_begun", "destruction_certified"},
     "counts, no person": {"tally", "reckoning"},
-    "rules and clocks": {"adoption", "event", "installation", "rung", "tick", "job_run"},
+    "rules and clocks": {"adoption", "adoption_proposal", "event", "installation", "rung", "tick", "job_run"},
     "the map of command": {"region", "region_scope", "unit", "unit_line"},
     "a fingerprint of the names of columns, and their order": {"intake_mapping"},
     "officers, not persons of an event": {
