@@ -17,7 +17,7 @@ sys.path.insert(0, str(REPO))
 
 from bench import harness, lists  # noqa: E402
 
-SIZES = {"intake": 400, "tick": 1000, "record": 300}
+SIZES = {"intake": 400, "tick": 1000, "record": 300, "bulk": 200}
 
 
 @pytest.mark.parametrize("name", SIZES)
