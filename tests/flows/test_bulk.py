@@ -39,6 +39,12 @@ def planned(desk: Client, url: str, **fields) -> str:
     return answer["Location"]
 
 
+def factor(as_role) -> None:
+    """Everybody who has signed in has just shown a second factor."""
+    with as_role("superuser") as db:
+        assert db.execute("UPDATE sign_in SET second_at = %s", (clock.real_now(),)).rowcount
+
+
 def figures(html: str) -> list[int]:
     """Will be done (was done), stays, cannot be done."""
     return [int(n.replace(",", "")) for n in re.findall(r'<span class="value number">([\d,]+)</span>', html)[:3]]
@@ -175,11 +181,54 @@ def test_duties_change_hands_together_and_come_back(lists, as_role, acting, verb
         sound(as_role)
 
 
+def test_what_changed_hands_meanwhile_is_left(lists, as_role):
+    desk, village = client("console"), access.post_of("cun")
+    plan = planned(desk, frozen(desk, state="all"), verb="reassign", unit=access.post_of("zhen").unit_id, why="人手不够")
+    with as_role("work") as db:
+        loops = [r[0] for r in db.execute("SELECT id FROM loop WHERE owner = %s ORDER BY id LIMIT 2", (village.unit_id,)).fetchall()]
+    actions.give_back(by=village, loops=loops, reason="不住我们这里", act=ids.new_id())
+    desk.post(plan)
+    assert figures(page(desk, plan)) == [N + 1, 0, 2]
+    assert "刚有移交或改派" in page(desk, plan)
+
+
+def test_a_killed_act_is_gone_on_with(lists, as_role, monkeypatch):
+    """Parts that were done stay done and are not done again; the whole is still taken back as one."""
+    from bihuan.leads import bulk
+
+    monkeypatch.setattr(bulk, "PART_MAX", 4)
+    desk, before = client("console"), what_stands(as_role)
+    plan = planned(desk, frozen(desk, state="all"), verb="here", since="2022-08-27")
+    act, real = plan.rsplit("/", 1)[1], bulk.do_part
+
+    def dies(*, no, **more):
+        if no == 3:
+            raise RuntimeError("killed")
+        return real(no=no, **more)
+
+    monkeypatch.setattr(bulk, "do_part", dies)
+    with pytest.raises(RuntimeError):
+        desk.post(plan)
+    assert open_duties(as_role, "leads.sample") == 8
+    monkeypatch.setattr(bulk, "do_part", real)
+    assert "接着办" in page(desk, plan)
+    desk.post(plan)
+    assert open_duties(as_role, "leads.sample") == N + 3
+    with as_role("work") as db:
+        assert count(db, "SELECT count(*) FROM lead_verified") == N + 3
+    desk.post(f"/undo/{act}")
+    assert what_stands(as_role) == before
+
+
 def test_an_offer_to_a_unit_of_the_same_level_is_accepted_there(lists, as_role):
     village, township = client("cun"), access.post_of("zhen")
     url = frozen(village)
     assert "移交给哪个单位" in page(village, url)
-    assert "墟沟" in page(village, f"{url}?unit=墟沟") or "没有" not in page(village, f"{url}?unit=社区")
+    near = re.search(r'<select id="unit".*?</select>', page(village, url), re.S)[0]
+    far = re.search(r'<select id="unit".*?</select>', page(village, f"{url}?unit=镇东"), re.S)[0]
+    assert "板桥街道" in near
+    assert "镇东村" not in near
+    assert "镇东村" in far
     plan = planned(village, url, verb="offer", unit=township.unit_id, why="请代为核查")
     village.post(plan)
     desk = client("zhen")
@@ -266,6 +315,9 @@ def test_a_list_with_whole_names_says_what_for_and_leaves_a_trace(lists, as_role
     village = client("cun")
     url = frozen(village)
     assert "13800000001" not in page(village, f"{url}/paper")
+    asked = village.post(f"{url}/paper", {"act": ids.new_id(), "purpose": "visit"})
+    assert asked["Location"].startswith("/second-factor")
+    factor(as_role)
     assert village.post(f"{url}/paper", {"act": ids.new_id()}).status_code == 409  # no purpose
     act = ids.new_id()
     for _ in range(2):
@@ -301,6 +353,8 @@ def sent_back(desk: Client, book) -> str:
 def test_a_workbook_goes_out_and_comes_back_by_the_codes_of_its_rows(lists, as_role):
     desk, village = client("console"), access.post_of("cun")
     url = frozen(desk, state="all")
+    assert desk.post(f"{url}/workbook", {"act": ids.new_id(), "purpose": "call"})["Location"].startswith("/second-factor")
+    factor(as_role)
     book, sheet, at = taken_out(desk, url)
     text = "\n".join(str(c.value) for line in sheet.iter_rows() for c in line if c.value)
     assert "13800000001" not in text
@@ -359,6 +413,8 @@ def test_cells_of_strangers_do_not_run_and_whole_lists_need_the_right(city, as_r
     take_in("a.csv", text.encode(), "community")
     desk = client("console")
     url = frozen(desk, state="all")
+    desk.get(url)
+    factor(as_role)
     _book, sheet, at = taken_out(desk, url, whole="yes")
     cells = [c for line in sheet.iter_rows() for c in line if c.value is not None]
     assert {c.data_type for c in cells} == {"s"}

@@ -82,6 +82,7 @@ VERBS: dict[str, Verb] = {
     )
 }
 ANSWERS = [verb.name for verb in VERBS.values() if verb.fact is not None]
+_CHANGES_HANDS = ("assign", "reassign", "offer", "return", "waive")
 _TARGETED = ("reassign", "offer", "return")
 
 # Why a row is left as it is. "same" is no refusal: what is said already stands.
@@ -89,6 +90,7 @@ WHY: dict[str, Any] = {
     "same": _("已经是这样，不用再改"),
     "duty_not_found": _("没有这件待办，或不归您管"),
     "closed_meanwhile": _("这期间已有别人办结"),
+    "changed_meanwhile": _("刚有移交或改派，请看清再办"),
     "other_kind": _("这件事不是这一类，请另行办理"),
     "call_held": _("别人正在打这个电话，请稍后再记"),
     "since_missing": _("没有写哪天到的"),
@@ -190,12 +192,19 @@ def _given(frame: pl.DataFrame) -> dict[str, list]:
     return {name: frame[name].to_list() for name in ("loop", "root", "key", "event")}
 
 
-def judge(by, said: pl.DataFrame, now: datetime) -> pl.DataFrame:
+# Duties that changed hands after the plan was made: whoever made it has not seen that.
+_MOVED = """
+SELECT DISTINCT loop FROM movement WHERE loop = ANY(%(loops)s) AND id > %(seen)s
+AND what IN ('offered', 'accepted', 'returned', 'reassigned')
+"""
+
+
+def judge(by, said: pl.DataFrame, now: datetime, seen: int) -> pl.DataFrame:
     """`said` with what stands now beside it, and `why`: null = it will be done, else the reason why the row stays as it is.
 
     Reads in the scope of whoever asks: what is out of sight is not there. Costs the same number of statements for one
     duty as for ten thousand. The rules are those by which a single act is refused, and two more that protect a person
-    from a list: somebody else is calling right now, or the list expects the person later.
+    from a list: somebody else is calling right now, or the list expects the person later. `seen`: the last movement before the plan.
     """
     state = _frame(_STATE, {"loops": said["loop"].to_list()}, _STATE_SCHEMA)
     frame = said.join(state, on="loop", how="left", maintain_order="left")
@@ -205,13 +214,14 @@ def judge(by, said: pl.DataFrame, now: datetime) -> pl.DataFrame:
     calls = frame.filter(verb.is_in([*_FOUND, *_TRIED]) & pl.col("root").is_not_null() & ~pl.col("closed"))
     by_others = {"now": now, "by": by.officer_id, "unit": by.unit_id}
     held = [loop for (loop,) in _rows(_HELD, _given(calls) | by_others)] if len(calls) else []
+    moving = frame.filter(verb.is_in(_CHANGES_HANDS))["loop"].to_list()
+    moved = [loop for (loop,) in _rows(_MOVED, {"loops": moving, "seen": seen})] if moving else []
     ended = frame.filter(pl.col("closed"))["loop"].to_list()
     closed = _frame(_CLOSED, {"loops": ended}, _CLOSED_SCHEMA) if ended else pl.DataFrame(schema=_CLOSED_SCHEMA)
     for more in (leads, closed):
         frame = frame.join(more, on="loop", how="left", maintain_order="left")
-    frame = frame.with_columns(
-        held=pl.col("loop").is_in(held), works_there=_works_there(frame), lives=_living(frame, None), near=_living(frame, by.scope)
-    )
+    now_so = {"held": pl.col("loop").is_in(held), "overtaken": pl.col("loop").is_in(moved), "works_there": _works_there(frame)}
+    frame = frame.with_columns(**now_so, lives=_living(frame, None), near=_living(frame, by.scope))
     return frame.with_columns(
         why=pl.coalesce(*(pl.when(when).then(pl.lit(code)) for code, when in _rules(by, now)), pl.lit(None, pl.String))
     )
@@ -260,6 +270,7 @@ def _rules(by, now: datetime) -> list[tuple[str, pl.Expr]]:
         ("closed_meanwhile", pl.col("closed")),
         ("other_kind", verb.is_in(ANSWERS) & ~answers_it),
         ("duty_not_found", ~(in_range | mine | (pl.col("offered_to") == unit).fill_null(False))),
+        ("changed_meanwhile", pl.col("overtaken")),
         ("call_held", pl.col("held")),
         ("duty_not_found", verb.is_in(ANSWERS) & pl.col("origin_class").is_null()),
         ("since_missing", (verb == "here") & pl.col("since").is_null()),
@@ -396,12 +407,14 @@ def plan(*, by, act: UUID, loops: Sequence[int], said: Any, number: int | None, 
     for name in {said["verb"]} if isinstance(said, Mapping) else {entry["verb"] for entry in said}:
         require(by, VERBS[name].permission)
     now = clock.now()
+    with engine():
+        last = _rows("SELECT coalesce(max(id), 0) FROM movement")[0][0]
     with connection.cursor() as cursor:
         cursor.execute(
-            "INSERT INTO bulk_act (act, number, unit, scope, officer, made_at, ends_at, seen_at, loops, said, unread, state)"
-            " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, 'planned') ON CONFLICT (act) DO NOTHING",
+            "INSERT INTO bulk_act (act, number, unit, scope, officer, made_at, ends_at, seen_at, loops, said, unread, seen_movement, state)"
+            " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, 'planned') ON CONFLICT (act) DO NOTHING",
             (act, number, by.unit_id, by.scope[0], by.officer_id, now, kept_until(loops, now), seen_at, list(loops), json.dumps(said),
-             json.dumps(list(unread))),
+             json.dumps(list(unread)), last),
         )  # fmt: skip
     return act
 
@@ -481,7 +494,7 @@ def begin(*, by, act: UUID) -> BulkAct:
         return of
     mine, second = by.officer_id == of.officer, False
     if of.state in ("planned", "proposed"):
-        second = needs_second(judge(by, said_frame(of.loops, of.said), clock.now()))
+        second = needs_second(judge(by, said_frame(of.loops, of.said), clock.now(), of.seen_movement))
     if not mine and of.state != "proposed" and by.officer_id != of.signed_by:
         raise _no_such_act()
     of.state = "proposed" if mine and second else "doing"
@@ -504,7 +517,7 @@ def perform(*, by, act: UUID) -> Report | Refused:
     if of.state == "doing":
         proposer = of.officer if of.officer != by.officer_id else None
         for no, name, rows in _parts(said_frame(of.loops, of.said)):
-            done = do_part(by=by, act=act, no=no, verb=name, rows=rows, proposer=proposer)
+            done = do_part(by=by, act=act, no=no, verb=name, rows=rows, seen=of.seen_movement, proposer=proposer)
             if isinstance(done, Refused):
                 return done
         set_state(by=by, act=act, state="done")
@@ -519,7 +532,7 @@ def set_state(*, by, act: UUID, state: str) -> None:
 
 
 @action
-def do_part(*, by, act: UUID, no: int, verb: str, rows: pl.DataFrame, proposer: int | None) -> int:
+def do_part(*, by, act: UUID, no: int, verb: str, rows: pl.DataFrame, seen: int, proposer: int | None) -> int:
     """One transaction: lock its duties, judge them again, do those that may change, keep what was refused and why."""
     require(by, VERBS[verb].permission)
     if _rows("SELECT 1 FROM bulk_part WHERE act = %s AND no = %s", (act, no)):
@@ -528,7 +541,7 @@ def do_part(*, by, act: UUID, no: int, verb: str, rows: pl.DataFrame, proposer: 
     loops = rows["loop"].to_list()
     with engine():
         _rows("SELECT id FROM loop WHERE id = ANY(%s) ORDER BY id FOR UPDATE", (loops,))
-    found = judge(by, rows, now)
+    found = judge(by, rows, now, seen)
     good = found.filter(pl.col("why").is_null())
     if len(good):
         _do(verb, good, by, part, now, proposer)

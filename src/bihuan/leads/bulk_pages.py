@@ -43,7 +43,7 @@ def plan(request: HttpRequest, act: UUID) -> HttpResponse:
         found = rows.with_columns(why=pl.col("loop").replace_strict(left, default=None, return_dtype=pl.String))
         follows, second = None, False
     else:
-        found = bulk.judge(request.post, rows, now)
+        found = bulk.judge(request.post, rows, now, of.seen_movement)
         follows, second = bulk.effects(found, now), bulk.needs_second(found)
     n_blank = sum(entry.get("n", 0) for entry in of.unread if entry["code"] == "left_blank")
     unread = [entry | {"sentence": bulk.WHY.get(entry["code"], entry["code"])} for entry in of.unread if entry["code"] != "left_blank"]
@@ -53,7 +53,7 @@ def plan(request: HttpRequest, act: UUID) -> HttpResponse:
     show = request.GET.get("show", "")
     if show != _OK and show not in whys:
         show = next(iter(whys), _OK)
-    post = request.post
+    post, table = request.post, _table(request, found, show)
     mine = of.officer == post.officer_id
     context = {
         "section": "work",
@@ -71,7 +71,8 @@ def plan(request: HttpRequest, act: UUID) -> HttpResponse:
         "effects": _follows(follows) if follows else [],
         "show": show,
         "showing_ok": show == _OK,
-        "rows": _table(request, found, show),
+        "rows": table,
+        "theirs": any(row["theirs"] for row in table),
         "page": _paging(request, found, show),
         "second": second,
         "may_do": not ended and (mine or of.state == "proposed") and not (second and mine and of.state == "proposed"),

@@ -130,3 +130,12 @@ def units_found(unit: int, q: str) -> list[dict[str, Any]]:
         " ORDER BY u.parent_id <> me.parent_id, u.name LIMIT 200",
         {"unit": unit, "q": q, "like": "%" + q.replace("!", "!!").replace("%", "!%").replace("_", "!_") + "%", "on": clock.today()},
     )
+
+
+def holders(loops: Sequence[int], unit: int) -> dict[str, int]:
+    """How many open duties of a list are a unit's own, and how many are offered to it."""
+    return queries.rows(
+        "SELECT count(*) FILTER (WHERE owner = %(unit)s) AS own, count(*) FILTER (WHERE offered_to = %(unit)s) AS offered"
+        " FROM loop WHERE id = ANY(%(loops)s) AND closed_at IS NULL",
+        {"loops": list(loops), "unit": unit},
+    )[0]

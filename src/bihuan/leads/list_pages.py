@@ -105,7 +105,7 @@ def _one(request: HttpRequest, post: Any, number: int, errors: list[dict[str, st
         "open": counts["open"],
         "ended": counts["ended"],
         "kinds": [{"name": KINDS.get(kind, kind), "n": n} for kind, n in counts["kinds"].items()],
-        "verbs": _verbs(post, counts["kinds"]),
+        "verbs": _verbs(post, counts["kinds"], duty_lists.holders(of.loops, post.unit_id)),
         "units": duty_lists.units_found(post.unit_id, q),
         "unit_q": q,
         "village": post.role == Role.VILLAGE_WORKER,
@@ -122,19 +122,23 @@ def _one(request: HttpRequest, post: Any, number: int, errors: list[dict[str, st
     return render(request, "leads/list.html", context, status=422 if errors else 200)
 
 
-def _verbs(post: Any, kinds: dict[str, int]) -> list[dict[str, Any]]:
-    """What this post may say about duties of these kinds."""
+def _verbs(post: Any, kinds: dict[str, int], held: dict[str, int]) -> list[dict[str, Any]]:
+    """What this post may say about duties of these kinds; `held`: how many are its unit's own, and how many are offered to it."""
+    top = regions.above(post.unit_id, 1) == post.unit_id
+    no = {"accept": not held["offered"], "decline": not held["offered"], "assign": not held["own"], "return": top or not held["own"]}
     found = []
     for name in _AT_ONCE:
         verb = bulk.VERBS[name]
-        if not post.may(verb.permission) or (verb.on and verb.on not in kinds) or (name == "reassign" and post.role not in bulk.SUPERIORS):
+        if no.get(name) or not post.may(verb.permission) or (verb.on and verb.on not in kinds):
+            continue
+        if name == "reassign" and post.role not in bulk.SUPERIORS:
             continue
         found.append(
             {
                 "name": name,
                 "title": verb.title,
                 "on": KINDS.get(verb.on, ""),
-                "n": kinds.get(verb.on, sum(kinds.values())),
+                "n": kinds.get(verb.on) or {"accept": held["offered"], "decline": held["offered"]}.get(name, 0),
                 "needs": _NEEDS.get(name, ""),
                 "hint": _HINTS.get(name, ""),
                 "act": new_act(),
@@ -223,10 +227,10 @@ def on_paper(request: HttpRequest, number: int) -> HttpResponse:
     post = allow(request, Permission.LEAD_READ)
     if request.method != "POST":
         return _paper(request, post, duty_lists.list_of(number), {})
-    export.may_export(request, whole=True)
-    act, purpose = act_of(request), export.purpose_of(request)
     with reading(request):
         of = duty_lists.list_of(number)
+    export.may_export(request, whole=True)
+    act, purpose = act_of(request), export.purpose_of(request)
     whole = export.take(by=post, number=number, form="paper", whole=True, purpose=purpose, act=act)
     if isinstance(whole, Refused):
         raise whole
@@ -264,10 +268,11 @@ def _paper(request: HttpRequest, post: Any, of: DutyList, whole: dict) -> HttpRe
 def workbook(request: HttpRequest, number: int) -> HttpResponse:
     """The list as a workbook, to be filled in and sent back: masked, or in full for a stated purpose. On record either way."""
     whole = request.POST.get("whole") == "yes"
-    post = export.may_export(request, whole=whole)
-    act, purpose = act_of(request), export.purpose_of(request)
+    allow(request, Permission.LEAD_READ)
     with reading(request):
         of = duty_lists.list_of(number)
+    post = export.may_export(request, whole=whole)
+    act, purpose = act_of(request), export.purpose_of(request)
     opened = export.take(by=post, number=number, form="workbook", whole=whole, purpose=purpose, act=act)
     if isinstance(opened, Refused):
         raise opened

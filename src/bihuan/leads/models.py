@@ -191,7 +191,8 @@ class BulkAct(models.Model):
 
     `said`: one entry for all duties, or one per duty in the order of `loops` (`{"verb": …, "values": …, "cell": …}`).
     `unread`: rows of a sheet or of a typed line that name no duty or say nothing that can be understood. A plan that
-    needs a second signature stands as `proposed` until somebody else signs it.
+    needs a second signature stands as `proposed` until somebody else signs it. `seen_movement`: the last movement of any
+    duty before the plan was made; what changed hands after it has not been seen.
     """
 
     act = models.UUIDField(primary_key=True)
@@ -205,6 +206,7 @@ class BulkAct(models.Model):
     loops = ArrayField(models.BigIntegerField())
     said = models.JSONField()
     unread = models.JSONField(default=list)
+    seen_movement = models.BigIntegerField(default=0)
     state = models.TextField()
     signed_by = models.IntegerField(null=True)
     done_at = models.DateTimeField(null=True)
