@@ -140,5 +140,12 @@ def is_thing(value: Any) -> bool:
     return isinstance(value, str) and value.startswith("@") and value != "@new"
 
 
+def pages() -> list[Route]:
+    """Addresses that answer GET with a page when all is well."""
+    return [
+        r for r in all_routes() if 200 in r.well("get") and not r.address.endswith((".xlsx", ".csv", "/healthz", "/progress", "/figures"))
+    ]
+
+
 def all_routes() -> list[Route]:
     return [Route(address) for address in LISTED]

@@ -51,6 +51,7 @@ class Place:
     regions: dict[str, int]  # village, township, county: division codes
     address: str
     phone: str
+    evil: str = ""  # what a stranger adds to every text that may be written
     logins: dict[Role, str] = field(default_factory=dict)
     things: dict[str, list[Any]] = field(default_factory=lambda: defaultdict(list))
     secrets: set[str] = field(default_factory=set)
@@ -85,11 +86,11 @@ def client(login: str, language: str = "zh-hans") -> Client:
 
 def _row(place: Place, n: int) -> str:
     name = f"{SURNAMES[n % 10]}小{LASTS[n // 10 % 10]}"
-    return f"{name},,{place.phone}{n:06d},上海市,2022-08-27 10:00,{place.address}{n}号楼\n"
+    return f"{name},,{place.phone}{n:06d},上海市,2022-08-27 10:00,{place.address}{n}号楼{place.evil}\n"
 
 
-def make() -> World:
-    """Built on the demonstration's city, by the doors that officers use."""
+def make(evil: str = "") -> World:
+    """Built on the demonstration's city, by the doors that officers use. `evil` is added to texts that strangers write."""
     world = World(
         Place(
             "板桥",
@@ -99,6 +100,7 @@ def make() -> World:
         ),
         Place("杨集", {"village": 0, "township": 0, "county": 320723000000}, "连云港市灌云县杨集镇镇东村委会", "13922"),
     )
+    world.here.evil = evil
     with psycopg.connect(dsn()) as db:
         village, township = db.execute(
             "SELECT v.division_code, t.division_code FROM region v JOIN region t ON t.id = v.parent_id"
@@ -178,7 +180,13 @@ def _people(place: Place) -> None:
     text = HEAD + "".join(_row(place, n) for n in range(PEOPLE)) + rejected
     stored = _done(
         intake.store(
-            by=county, event=1, kind="leads", source="community", name=f"{place.name}八月表.csv", data=text.encode(), act=ids.new_id()
+            by=county,
+            event=1,
+            kind="leads",
+            source="community",
+            name=f"{place.name}八月表{place.evil}.csv",
+            data=text.encode(),
+            act=ids.new_id(),
         )
     )
     file = intake.process(stored.file, by=county)
@@ -197,7 +205,7 @@ def _people(place: Place) -> None:
     place.secrets |= {f"{place.phone}{n:06d}" for n in range(PEOPLE)}
     leads, loops = iter(found), place.things
     for n in range(4):
-        _done(site.send_feedback(by=village, text=f"{place.name}的意见{n}", page="/duties", act=ids.new_id()))
+        _done(site.send_feedback(by=village, text=f"{place.name}的意见{n}{place.evil}", page="/duties", act=ids.new_id()))
     with psycopg.connect(dsn()) as db:
         loops["remark"] = [row[0] for row in db.execute("SELECT id FROM feedback WHERE unit = %s", (village.unit_id,)).fetchall()]
     place.secrets.add(f"{place.name}的意见")
@@ -216,14 +224,14 @@ def _people(place: Place) -> None:
         loops["verified"].append(fact)
     for _ in range(2):
         lead, _fact = home()
-        _done(actions.sample(by=village, lead=lead, fact_id=ids.new_id(), place="上门", tube="T0"))
+        _done(actions.sample(by=village, lead=lead, fact_id=ids.new_id(), place=f"上门{place.evil}"[:60], tube="T0"))
         loops["result"].append(lead)
     for _ in range(2):
-        loops["refer"].append(verified(Found.GONE_ON, destination="徐州市")[0])
+        loops["refer"].append(verified(Found.GONE_ON, destination=f"徐州市{place.evil}")[0])
     loops["done"] = [home()[1] for _ in range(2)]
     for _ in range(4):
         lead, _subject, loop = next(leads)
-        _done(actions.give_back(by=village, loops=[loop], reason="不住我们这里", act=ids.new_id()))
+        _done(actions.give_back(by=village, loops=[loop], reason=f"不住我们这里{place.evil}", act=ids.new_id()))
         loops["offered"].append(loop)
     whole = queries.Filter(state="hands")
     for _ in range(6):
@@ -237,6 +245,14 @@ def _people(place: Place) -> None:
         loops["verify"].append(lead)
         loops["person"].append(subject)
         loops["loop"].append(loop)
+
+
+def poison(place: Place) -> None:
+    """Names as a stranger wishes them, past every check of a list: of persons, officers, units, and in short forms."""
+    with psycopg.connect(dsn()) as db:
+        db.execute("UPDATE person SET name = left(name, 1) || %s", (place.evil,))
+        db.execute("UPDATE officer SET name = name || %s WHERE login LIKE '%%-here'", (place.evil,))
+        db.execute("UPDATE unit SET name = name || %s WHERE id = ANY(%s)", (place.evil, place.things["village"] + place.things["township"]))
 
 
 NOISE = re.compile(
