@@ -27,6 +27,7 @@ PAYLOADS = [
     '%%__!\\$.name[*]?(@ like_regex "(a+)+$")',
     "\U00020bb7\u202e\u200b\ufeff<img src=x onerror=alert(1)>",
     "-1",
+    "\u00b2\u0663",  # digits to Python, no number to anybody
     "2022-02-30",
     '{"$gt": ""}',
 ]

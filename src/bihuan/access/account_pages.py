@@ -215,7 +215,7 @@ def _shown_by(request: HttpRequest, device: Device | None, by_phone: bool) -> st
         return "pin" if devices.check_pin(device, code, request) else ""
     if by_phone:
         return "code" if devices.use_code(officer, code) else ""
-    if code.replace(" ", "").isdigit():
+    if code.replace(" ", "").isdecimal():
         return "totp" if second_factor.check_totp(officer, code) else ""
     return "recovery" if second_factor.use_recovery_code(officer, code) else ""
 

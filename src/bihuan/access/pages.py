@@ -141,7 +141,7 @@ def _by_name(request: HttpRequest) -> tuple[HttpResponse | None, bool]:
     if attempt.locked:
         return None, True
     digits = "".join(secret.split())
-    if phone and digits.isdigit() and len(digits) == limits.of("BIHUAN_CODE_DIGITS"):
+    if phone and digits.isdecimal() and len(digits) == limits.of("BIHUAN_CODE_DIGITS"):
         is_right = devices.use_code(officer.pk if officer is not None and officer.is_active else None, digits)
         found, how = (officer if is_right else None), "code"
     else:

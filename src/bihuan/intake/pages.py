@@ -183,7 +183,7 @@ def files(request: HttpRequest) -> HttpResponse:
     """All lists in sight, newest first: a sender sees its own unit's, a desk those of its range."""
     allow(request, Permission.LIST_IMPORT)
     before = request.GET.get("before", "")
-    found = _recent(PAGE_ROWS + 1, int(before) if before.isdigit() and len(before) < 19 else None)
+    found = _recent(PAGE_ROWS + 1, int(before) if before.isdecimal() and len(before) < 19 else None)
     more, found = len(found) > PAGE_ROWS, found[:PAGE_ROWS]
     senders = _senders(found)
     listed = []
@@ -369,7 +369,7 @@ def _reasons(file: IntakeFile, counts: Mapping[str, int], base: str) -> list[dic
 
 def _rows(request: HttpRequest, file: IntakeFile, outcome: str, reason: str, base: str) -> dict[str, Any]:
     after, before = (request.GET.get(k, "") for k in ("after", "before"))
-    at = int(after or before) if (after or before).isdigit() and len(after or before) < 19 else None
+    at = int(after or before) if (after or before).isdecimal() and len(after or before) < 19 else None
     backwards = at is not None and not after
     where = ["r.file = %(file)s"] + (["r.outcome = %(outcome)s"] if outcome else []) + (["r.reason = %(reason)s"] if reason else [])
     if at is not None:

@@ -125,7 +125,7 @@ def _group(found: pl.DataFrame, show: str) -> pl.DataFrame:
 
 def _offset(request: HttpRequest) -> int:
     text = request.GET.get("from", "")
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 7 else 0
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 7 else 0
 
 
 def _table(request: HttpRequest, found: pl.DataFrame, show: str) -> list[dict[str, Any]]:

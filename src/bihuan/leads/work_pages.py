@@ -153,7 +153,7 @@ def shown(request: HttpRequest) -> dict[int, str]:
     chosen: dict[int, str] = {}
     for text in request.POST.getlist("loop")[: BULK_MAX + 1]:
         number, _dot, seen = text.partition(".")
-        if number.isascii() and number.isdigit() and len(number) < 19:
+        if number.isascii() and number.isdecimal() and len(number) < 19:
             chosen[int(number)] = seen
     if not chosen:
         raise Refused("nothing_chosen", "请先选中要办的人。", "Please choose some lines first.")
@@ -171,10 +171,11 @@ def move(request: HttpRequest, verb: str) -> HttpResponse:
         call, text = (actions.accept, {}), _("已接收 %(n)s 件")
     elif verb == "assign":
         officer = request.POST.get("assignee", "")
-        call, text = (actions.assign, {"officer": int(officer) if officer.isdigit() and len(officer) < 10 else None}), _("已分派 %(n)s 件")
+        chosen = int(officer) if officer.isdecimal() and len(officer) < 10 else None
+        call, text = (actions.assign, {"officer": chosen}), _("已分派 %(n)s 件")
     elif verb == "reassign":
         unit = request.POST.get("to_unit", "")
-        if not unit.isdigit() or len(unit) > 9:
+        if not unit.isdecimal() or len(unit) > 9:
             raise Refused("unit_missing", "请选择改派给哪个单位。", "Please choose the unit.", "to_unit")
         reason = reason or "上级改派"
         call, text = (actions.reassign, {"to_unit": int(unit), "reason": reason}), _("已改派 %(n)s 件")
