@@ -233,6 +233,7 @@ NO_PERSON = {
     "counts of units": "tally tally_delta tick rung reckoning seal denied job_run",
     "accounts of officers, read by the sign-in before any scope is known": "officer post totp passkey recovery_code sign_in sign_in_code device attempt security_log django_session",
     "opaque ids alone: which ids are one person, and in whose sight": "subject cluster judged visible",
+    "the end of an event: days, counts and hashes": "ending destroyed_leaf",
     "wrapped keys, worth nothing without the master key": "event_key",
     "the framework's own": "auth_group auth_group_permissions auth_permission django_content_type django_migrations",
 }

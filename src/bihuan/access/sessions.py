@@ -162,7 +162,7 @@ def read(sign_in: UUID) -> Standing | None:
 
 def _is_passive(request: HttpRequest) -> bool:
     given = request.headers.get(IDLE_HEADER, "")
-    return given.isdigit() and int(given) > _IDLE_SECONDS_MAX
+    return given.isdecimal() and int(given) > _IDLE_SECONDS_MAX
 
 
 def _over(found: Standing, request: HttpRequest, why: str) -> None:
