@@ -14,6 +14,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from bihuan.access.middleware import reading, status_of
 from bihuan.access.pages import act_of, error_of, new_act
+from bihuan.access.permissions import Role
 from bihuan.kernel.refused import Refused
 from bihuan.site import actions
 
@@ -60,6 +61,7 @@ def _page(request: HttpRequest, form: dict[str, str], errors: list[dict[str, str
         "form": form,
         "errors": errors,
         "max": actions.TEXT_CHARACTERS_MAX,
+        "shows_pages": request.post.role in (Role.CITY_DESK, Role.COUNTY_DESK),
         "mine": _rows("f.unit = %s", unit),
         "asked": _rows("f.desk = %s AND f.answered_at IS NULL", unit),
     }
