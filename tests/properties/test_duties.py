@@ -213,7 +213,7 @@ class Model:
         duty.owner, duty.assignee, duty.offered_to, duty.offered_until = unit, None, None, None
         duty.moves.append(act)
 
-    def succeed(self, of: dict[int, UUID], act: UUID) -> list[Duty]:
+    def succeed(self, of: dict[int, UUID], act: UUID, *, as_it_was: bool = False) -> list[Duty]:
         """Duties closed by what no longer stands are owed again, where nobody of the person owes them already."""
         made = []
         for no, fact in sorted(of.items()):
@@ -221,7 +221,7 @@ class Model:
             if any(d.is_open for d in self.twins(old.kind, old.key, old.subject)):
                 continue
             least = old.pack.quiet.fold(self.now() + old.kind.grace(old.pack), self.now())
-            due_at = max(old.due_at, least) if old.due_at is not None else None
+            due_at = max(old.due_at, least) if old.due_at is not None and not as_it_was else old.due_at
             old.successor = self.open(old.kind, old.subject, old.key, old.owner, due_at, fact, old.pack, act)
             made.append(old.successor)
         return made
@@ -245,7 +245,7 @@ class Model:
         born = [duty for duty in self.open_duties() if duty.opened_by in void_of]
         for duty in born:
             duty.end("void", void_of[duty.opened_by], act)
-        made = self.succeed({d.no: void_of[d.closed_by] for d in self.duties if d.closed_by in void_of}, act)
+        made = self.succeed({d.no: void_of[d.closed_by] for d in self.duties if d.closed_by in void_of and d.successor is None}, act)
         others = {duty.no: self.other(duty, "opens") for duty in born}
         made += self.succeed({no: fact for no, fact in others.items() if fact is not None}, act)
         for duty in made:
@@ -254,36 +254,42 @@ class Model:
                 duty.end("met", met, act)
 
     def relink(self, root_of: dict[UUID, UUID], act: UUID) -> None:
-        moved = [s for s, root in root_of.items() if self.root[s] != root]
+        moved = {s: self.root[s] for s, root in root_of.items() if self.root[s] != root}
         self.root.update(root_of)
+        sides = {self.root[s] for s in (*moved, *moved.values())}
+        made = self.owed_again(sides, act)
         groups: dict[tuple, list[Duty]] = {}
         for duty in self.duties:
-            if self.root[duty.subject] in {self.root[s] for s in moved} and (duty.is_open or (duty.key and duty.outcome != "void")):
+            stands = duty.is_open or (duty.key and duty.outcome != "void" and duty.successor is None)
+            if self.root[duty.subject] in sides and stands:
                 groups.setdefault((duty.kind.name, duty.key, self.root[duty.subject]), []).append(duty)
         merged = []
         for found in groups.values():
             found.sort(key=lambda d: (d.is_open, d.opened_at, self.db_no[d.name]))
             open_ones = [d for d in found if d.is_open]
-            keeper = next((d for d in found if not d.is_open), None) or next(
-                (d for d in open_ones if self.touched(d)), open_ones[0] if open_ones else None
-            )
-            merged += [(d, keeper) for d in open_ones if d is not keeper and not self.touched(d)]
+            worked_on = [d for d in open_ones if self.touched(d) or d.offered_to is not None]
+            keeper = next((d for d in found if not d.is_open), None) or next(iter([*worked_on, *open_ones]), None)
+            merged += [(d, keeper) for d in open_ones if d is not keeper and d not in worked_on]
         for duty, keeper in merged:
             duty.stands = keeper
             duty.end("void", ids.derived_id(act, facts.MERGED.name, self.db_no[duty.name]), act)
-        parted = {}
+        for duty in made:
+            met = self.other(duty, "closes") if duty.is_open else None
+            if met is not None:
+                duty.end("met", met, act)
+
+    def owed_again(self, sides: set[UUID], act: UUID) -> list[Duty]:
+        """What ended through a link that is gone: as it was where another duty stood for it, else with the kind's least time."""
+        parted: dict[bool, dict[int, UUID]] = {True: {}, False: {}}
         for duty in self.duties:
             if duty.successor is not None or duty.is_open:
                 continue
             by = self.facts.get(duty.closed_by)
-            away = duty.subject
-            if by is not None and duty.outcome == "met":
-                away = by.subject
-            elif duty.stands is not None:
-                away = duty.stands.subject
-            if self.root[away] != self.root[duty.subject]:
-                parted[duty.no] = ids.derived_id(act, facts.SUCCEEDED.name, self.db_no[duty.name])
-        self.succeed(parted, act)
+            as_it_was = duty.stands is not None and not (by is not None and duty.outcome == "met")
+            away = duty.stands.subject if as_it_was else by.subject if by is not None and duty.outcome == "met" else duty.subject
+            if self.root[away] != self.root[duty.subject] and {self.root[away], self.root[duty.subject]} & sides:
+                parted[as_it_was][duty.no] = ids.derived_id(act, facts.SUCCEEDED.name, self.db_no[duty.name])
+        return self.succeed(parted[True], act, as_it_was=True) + self.succeed(parted[False], act)
 
     def run_clock(self) -> None:
         now = self.now()
@@ -583,6 +589,8 @@ class Days(RuleBasedStateMachine):
         act = ids.new_id()
         answer = as_action(self.town.city, lambda by: toy.set_clusters(self.town.event, root_of, by=by, act=act))
         assert not isinstance(answer, Refused)
+        rows = self.server.execute("SELECT opened_by, kind, subject, key, id FROM loop").fetchall()
+        self.model.db_no = {row[:4]: row[-1] for row in rows}
         self.model.relink(root_of, act)
 
     # Time.

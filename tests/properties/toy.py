@@ -211,10 +211,12 @@ def set_clusters(event: int, root_of: dict[UUID, UUID], *, by, act: UUID | None 
     from bihuan.loops import clusters
 
     with connection.cursor() as cursor:
+        cursor.execute("SELECT subject, root FROM cluster WHERE subject = ANY(%s)", [list(root_of)])
+        was = dict(cursor.fetchall())
         cursor.execute(
             "UPDATE cluster c SET root = w.root FROM unnest(%s::uuid[], %s::uuid[]) AS w(subject, root) WHERE c.subject = w.subject"
             " AND c.root <> w.root RETURNING c.subject",
             [list(root_of), list(root_of.values())],
         )
         moved = [subject for (subject,) in cursor.fetchall()]
-    return clusters.after_relink(event, moved, act or ids.new_id(), by)
+    return clusters.after_relink(event, moved, act or ids.new_id(), by, [was[subject] for subject in moved])

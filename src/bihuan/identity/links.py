@@ -141,7 +141,11 @@ standing AS (SELECT o.id, o.a, o.b FROM doubt o
   WHERE o.ended_by IS NULL AND o.why = 'evidence' AND o.a IN (SELECT n FROM pg_temp.id_n)),
 changes AS (
   SELECT s.id, s.a, s.b FROM standing s LEFT JOIN desired d USING (a, b) WHERE d.a IS NULL
-  UNION ALL SELECT NULL, d.a, d.b FROM desired d LEFT JOIN standing s USING (a, b) WHERE s.id IS NULL)
+  UNION ALL SELECT NULL, d.a, d.b FROM desired d LEFT JOIN standing s USING (a, b) WHERE s.id IS NULL
+  -- whether one duty is enough for two that are not one person any more is nobody's question
+  UNION ALL SELECT o.id, o.a, o.b FROM doubt o JOIN cluster ca ON ca.subject = o.a JOIN cluster cb ON cb.subject = o.b
+  WHERE o.ended_by IS NULL AND o.why = 'work' AND ca.root <> cb.root
+    AND (o.a IN (SELECT subject FROM pg_temp.id_moved) OR o.b IN (SELECT subject FROM pg_temp.id_moved)))
 SELECT id, a::text, b::text, (SELECT count(*) FROM doubt o WHERE o.a = c.a AND o.b = c.b AND (c.id IS NULL OR o.id < c.id)) AS nth
 FROM changes c ORDER BY a, b"""
 
@@ -179,7 +183,8 @@ def relink(cursor: psycopg.Cursor, *, event: int, by, act: UUID, answer: dict[tu
     doubts = _frame(cursor, _DOUBTS, {"id": pl.Int64, "a": pl.String, "b": pl.String, "nth": pl.Int64})
     n_linked, n_unlinked = _write_links(cursor, changes, act)
     n_doubted, n_settled = _write_doubts(cursor, doubts, act)
-    moved = [row[0] for row in cursor.execute("SELECT DISTINCT subject::text FROM pg_temp.id_moved ORDER BY 1").fetchall()]
+    places = cursor.execute("SELECT DISTINCT ON (subject) subject::text, was::text FROM pg_temp.id_moved ORDER BY subject").fetchall()
+    moved = [subject for subject, _ in places]
     _drop(cursor)
 
     def tell(kind: FactKind, part: pl.DataFrame, **columns) -> None:
@@ -190,7 +195,7 @@ def relink(cursor: psycopg.Cursor, *, event: int, by, act: UUID, answer: dict[tu
     tell(facts.UNLINKED, _ended(changes), **pair)
     tell(facts.LINKED, _begun(changes), **pair)
     # Duties follow the persons before doubts open duties of their own.
-    both = clusters.after_relink(event, moved, act, by).both_worked_on if moved else ()
+    both = clusters.after_relink(event, moved, act, by, [was for _, was in places]).both_worked_on if moved else ()
     gone = _ended(doubts)
     same = [answer.get((a, b)) for a, b in gone.select("a", "b").iter_rows()] if answer else [None] * len(gone)
     tell(facts.SETTLED, gone, **_ASKED, same=pl.Series(same, dtype=pl.Boolean))

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from bihuan.access.door import engine
-from bihuan.kernel import ids
+from bihuan.kernel import clock, ids
 from bihuan.loops import facts
-from bihuan.loops.handle import _append, _lock, _rows, close, succeed, touched
+from bihuan.loops.handle import SUCCEEDED, _append, _lock, _rows, close, other_facts, succeed, touched
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,23 +24,30 @@ class Relinked:
     both_worked_on: tuple[tuple[int, int], ...]
 
 
-_TWINS = """
+# A duty that was met and is owed again (its record was withdrawn, or persons were parted) stands for nothing any more.
+_TWINS = f"""
 SELECT l.id, l.event, l.kind, l.key, coalesce(c.root, l.subject) AS root, l.closed_at IS NOT NULL
 FROM loop l JOIN cluster c ON c.subject = l.subject
 WHERE c.root IN (SELECT root FROM cluster WHERE subject = ANY(%(aliases)s::uuid[]))
-  AND (l.closed_at IS NULL OR (l.key <> '' AND l.outcome <> 'void'))
+  AND (l.closed_at IS NULL OR (l.key <> '' AND l.outcome <> 'void' AND NOT {SUCCEEDED}))
 ORDER BY l.event, l.kind, l.key, root, l.closed_at IS NULL, l.opened_at, l.id
+"""
+
+# Everybody on either side: who moved, and the persons to whom they belonged before.
+_BOTH_SIDES = """
+SELECT m.subject FROM cluster m WHERE m.root IN (
+  SELECT c.root FROM cluster c WHERE c.subject = ANY(%(aliases)s::uuid[]) OR c.subject = ANY(%(was)s::uuid[]))
 """
 
 # Duties of these aliases that were closed by a fact about an alias that is no longer the same person.
 _PARTED = """
-SELECT l.id FROM loop l
+SELECT l.id, false AS untouched FROM loop l
 JOIN fact f ON f.id = l.closed_by
 LEFT JOIN cluster cl ON cl.subject = l.subject LEFT JOIN cluster cf ON cf.subject = f.subject
 WHERE (l.subject = ANY(%(aliases)s::uuid[]) OR f.subject = ANY(%(aliases)s::uuid[])) AND l.outcome IN ('met', 'waived')
   AND coalesce(cl.root, l.subject) <> coalesce(cf.root, f.subject)
 UNION
-SELECT l.id FROM loop l
+SELECT l.id, true FROM loop l
 JOIN handled h ON h.fact = l.closed_by
 JOIN fact f ON f.id = l.closed_by AND f.kind = %(merged)s
 JOIN loop keeper ON keeper.id = h.stands
@@ -50,63 +57,98 @@ WHERE (l.subject = ANY(%(aliases)s::uuid[]) OR keeper.subject = ANY(%(aliases)s:
 ORDER BY 1
 """
 
+# Who may see whom follows: what is joined is seen by both sides' desks, what is parted by its own again. `was`: the
+# person to whom a moved alias belonged before. What a desk saw for reasons of its own (it once held a duty about the
+# person, at this place or at its own) is never taken away.
 _SEEN_AGAIN = """
-WITH a AS (SELECT DISTINCT c2.subject, c2.root FROM cluster c JOIN cluster c2 ON c2.root = c.root
-           WHERE c.subject = ANY(%(aliases)s::uuid[])),
-want AS (
-  SELECT DISTINCT a.subject, l.scope, x.unit FROM a JOIN a b ON b.root = a.root JOIN loop l ON l.subject = b.subject
+WITH w AS (SELECT * FROM unnest(%(aliases)s::uuid[], %(was)s::uuid[]) AS w(subject, was)),
+roots AS (SELECT c.root FROM w JOIN cluster c ON c.subject = w.subject UNION SELECT c.root FROM w JOIN cluster c ON c.subject = w.was),
+a AS (SELECT c.subject, c.root, coalesce(w.was, c.root) AS was FROM roots JOIN cluster c USING (root) LEFT JOIN w USING (subject)),
+held AS (
+  SELECT DISTINCT a.subject, a.root, a.was, l.scope, x.unit, r.scope AS home FROM a JOIN loop l ON l.subject = a.subject
   CROSS JOIN LATERAL (
-    SELECT l.owner AS unit UNION SELECT l.offered_to WHERE l.offered_to IS NOT NULL
-    UNION SELECT m.to_unit FROM movement m WHERE m.loop = l.id AND m.what IN ('opened', 'accepted', 'reassigned')) x),
+    SELECT l.owner AS unit, false AS at_home UNION SELECT l.offered_to, false WHERE l.offered_to IS NOT NULL
+    UNION SELECT m.to_unit, m.what <> 'accepted' FROM movement m
+    WHERE m.loop = l.id AND m.what IN ('opened', 'accepted', 'reassigned')) x
+  JOIN unit u ON u.id = x.unit LEFT JOIN region_scope r ON x.at_home AND r.region_id = u.region_id AND r.valid @> %(on)s::date),
 gone AS (
   DELETE FROM visible v USING a WHERE v.subject = a.subject
-  AND NOT EXISTS (SELECT 1 FROM want w WHERE (w.subject, w.scope, w.unit) = (v.subject, v.scope, v.unit)))
-INSERT INTO visible (subject, scope, unit) SELECT subject, scope, unit FROM want ON CONFLICT (subject, scope, unit) DO NOTHING
+  AND NOT EXISTS (SELECT 1 FROM held h WHERE h.root = a.root AND h.unit = v.unit AND v.scope IN (h.scope, h.home))
+  AND EXISTS (SELECT 1 FROM held h WHERE h.was = a.was AND h.root <> a.root AND h.unit = v.unit))
+INSERT INTO visible (subject, scope, unit)
+SELECT DISTINCT a.subject, h.scope, h.unit FROM a JOIN held h ON h.root = a.root AND h.was <> a.was
+ON CONFLICT (subject, scope, unit) DO NOTHING
 """
 
 
-def after_relink(event: int, aliases: Sequence[UUID], act: UUID, by) -> Relinked:
+def after_relink(event: int, aliases: Sequence[UUID], act: UUID, by, was: Sequence[UUID]) -> Relinked:
     """Restore "one duty per person, kind and key" after links changed; inside identity's action.
 
+    `aliases` belong to another person than before; `was`: the root of that person, for each.
+
     Two open duties: the one worked on stays, else the older; the other ends as void and names it. Both worked on:
-    both stay and are returned for a person to settle. A duty that was met stands for an open untouched one. A duty
-    that had closed through a link that is gone gets a successor. Visibility follows the new clusters.
+    both stay and are returned for a person to settle. A duty that was met stands for an open untouched one.
+
+    When a link is gone: a duty that another stood for is owed again as if nothing had been, by the same unit, until the
+    same minute. One that a fact about the other person had closed gets a successor with the kind's least time. Where
+    the person's own facts meet such a duty already, nobody is asked again. Visibility follows the new clusters.
     """
     wanted = [str(a) for a in aliases]
     if not wanted:
         return Relinked((), (), ())
+    before = [str(w) for w in was]
     with engine():
-        twins = _rows(_TWINS, {"aliases": wanted})
+        sides = [str(s) for (s,) in _rows(_BOTH_SIDES, {"aliases": wanted, "was": before})]
+    succeeded = _owed_again(sides, by, act)
+    merged, both = _one_each(sides, by, act)
+    # Whose own facts answer already is not asked again.
+    met = other_facts([loop for loop in succeeded if loop not in merged], "closes", ())
+    if met:
+        close(met, "met")
+    with engine():
+        _rows(_SEEN_AGAIN, {"aliases": wanted, "was": before, "on": clock.today()})
+    return Relinked(tuple(merged), tuple(succeeded), tuple(both))
+
+
+def _owed_again(aliases: list[str], by, act: UUID) -> list[int]:
+    """Successors of duties that ended through a link that is gone. New duties by id."""
+    with engine():
+        parted = _rows(_PARTED, {"aliases": aliases, "merged": facts.MERGED.name})
+        already = {i for (i,) in _rows(f"SELECT id FROM loop l WHERE id = ANY(%s) AND {SUCCEEDED}", ([i for i, _ in parted],))}
+    made: list[int] = []
+    for untouched in (True, False):
+        due = [i for i, as_it_was in parted if as_it_was is untouched and i not in already]
+        if due:
+            made += _succeed_parted(due, by, act, untouched)
+    return made
+
+
+def _one_each(aliases: list[str], by, act: UUID) -> tuple[list[int], list[tuple[int, int]]]:
+    """Of several duties of one person, kind and key one stays. Returns those that ended, and pairs both worked on."""
+    with engine():
+        twins = _rows(_TWINS, {"aliases": aliases})
     groups: dict[tuple, list[tuple[int, bool]]] = {}
-    for loop, loop_event, kind, key, root, closed in twins:
-        groups.setdefault((loop_event, kind, key, root), []).append((loop, closed))
-    several = {key: found for key, found in groups.items() if len(found) > 1 and any(not closed for _, closed in found)}
-    worked_on = touched([loop for found in several.values() for loop, closed in found if not closed])
+    for loop, event, kind, key, root, closed in twins:
+        groups.setdefault((event, kind, key, root), []).append((loop, closed))
+    several = [found for found in groups.values() if len(found) > 1 and any(not closed for _, closed in found)]
+    open_ones = [loop for found in several for loop, closed in found if not closed]
+    # An offer that stands is work too: the duty would lose it, and a link that is undone could not give it back.
+    worked_on = touched(open_ones) | _offered(open_ones)
     keeper_of: dict[int, int] = {}
     both: list[tuple[int, int]] = []
-    for found in several.values():
+    for found in several:
         keeper = next((loop for loop, closed in found if closed), None)
-        open_ones = [loop for loop, closed in found if not closed]
+        open_here = [loop for loop, closed in found if not closed]
         if keeper is None:
-            keeper = next((loop for loop in open_ones if loop in worked_on), open_ones[0])
-        for loop in open_ones:
+            keeper = next((loop for loop in open_here if loop in worked_on), open_here[0])
+        for loop in open_here:
             if loop == keeper:
                 continue
             if loop in worked_on:
                 both.append((keeper, loop))
             else:
                 keeper_of[loop] = keeper
-    merged = merge(keeper_of, by=by, act=act)
-    with engine():
-        parted = [i for (i,) in _rows(_PARTED, {"aliases": wanted, "merged": facts.MERGED.name})]
-        already = {i for (i,) in _rows("SELECT forerunner FROM movement WHERE forerunner = ANY(%s)", (parted,))}
-        due = [i for i in parted if i not in already]
-    succeeded: list[int] = []
-    if due:
-        succeeded = _succeed_parted(due, by, act)
-    with engine():
-        _rows(_SEEN_AGAIN, {"aliases": wanted})
-    return Relinked(tuple(merged), tuple(succeeded), tuple(both))
+    return merge(keeper_of, by=by, act=act), both
 
 
 def merge(keeper_of: dict[int, int], *, by, act: UUID) -> list[int]:
@@ -120,7 +162,12 @@ def merge(keeper_of: dict[int, int], *, by, act: UUID) -> list[int]:
     return sorted(made)
 
 
-def _succeed_parted(loops: Sequence[int], by, act: UUID) -> list[int]:
+def _offered(loops: Sequence[int]) -> set[int]:
+    with engine():
+        return {i for (i,) in _rows("SELECT id FROM loop WHERE id = ANY(%s) AND offered_to IS NOT NULL", (list(loops),))}
+
+
+def _succeed_parted(loops: Sequence[int], by, act: UUID, untouched: bool) -> list[int]:
     from bihuan.loops.record import record
 
     with engine():
@@ -130,4 +177,4 @@ def _succeed_parted(loops: Sequence[int], by, act: UUID) -> list[int]:
         made[loop] = ids.derived_id(act, facts.SUCCEEDED.name, loop)
         record(facts.SUCCEEDED, event=event, subject=subject, details=facts.Handled(loop=loop, reason="关联已拆开"), by=by,
                id=made[loop], act=act, region=region)  # fmt: skip
-    return succeed(made)
+    return succeed(made, as_it_was=untouched)

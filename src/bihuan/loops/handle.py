@@ -189,6 +189,11 @@ SELECT coalesce(array_agg(id ORDER BY id), '{}') FROM n
 """
 
 
+# Whether duty l has a successor already: a later duty of its alias that names it.
+SUCCEEDED = """EXISTS (SELECT 1 FROM loop s JOIN movement m ON m.loop = s.id AND m.forerunner = l.id
+  WHERE s.subject = l.subject AND s.kind = l.kind AND s.id > l.id)"""
+
+
 def _when() -> dict[str, Any]:
     now = clock.now()
     return {"now": now, "day": now.astimezone(clock.SHANGHAI).date()}
@@ -209,9 +214,10 @@ def close(fact_of: Mapping[int, UUID], outcome: str) -> int:
         return _rows(_CLOSE, {"loop": loops, "fact": [fact_of[i] for i in loops], "outcome": outcome, **_when()})[0][0]
 
 
-def succeed(fact_of: Mapping[int, UUID]) -> list[int]:
+def succeed(fact_of: Mapping[int, UUID], *, as_it_was: bool = False) -> list[int]:
     """Open successors of closed duties: same kind, subject, key and last owner; due at the later of the old deadline and
-    now + the kind's grace, quiet hours folded in. None where the cluster owes the duty already. Returns the new duties' ids."""
+    now + the kind's grace, quiet hours folded in, or `as_it_was`. None where the cluster owes the duty already. Returns
+    the new duties' ids."""
     wanted, when = sorted(fact_of), _when()
     if not wanted:
         return []
@@ -221,7 +227,7 @@ def succeed(fact_of: Mapping[int, UUID]) -> list[int]:
     loops, due, rungs = [], [], []
     for i, kind, key, due_at in found:
         declared, pack = declare.kind(kind), packs.by_key(key)
-        if due_at is not None:
+        if due_at is not None and not as_it_was:
             least = when["now"] + declared.grace(pack)
             folded = pack.quiet.fold(least, when["now"], classes.get(i)) if pack.quiet else least
             due_at = max(due_at, folded)
@@ -643,19 +649,20 @@ def undo_effects(void_of: Mapping[UUID, UUID]) -> tuple[list[int], list[int]]:
         born = _rows(
             "SELECT id, opened_by FROM loop WHERE opened_by = ANY(%s) AND closed_at IS NULL ORDER BY id FOR UPDATE", (list(void_of),)
         )
-        ended = _rows("SELECT id, closed_by FROM loop WHERE closed_by = ANY(%s) ORDER BY id", (list(void_of),))
+        # One that is owed again already, since persons were parted, has its successor: nobody is asked twice.
+        ended = _rows(f"SELECT id, closed_by FROM loop l WHERE closed_by = ANY(%s) AND NOT {SUCCEEDED} ORDER BY id", (list(void_of),))
     if born:
         close({i: void_of[fact] for i, fact in born}, "void")
     opened = succeed({i: void_of[fact] for i, fact in ended})
-    others = _other_facts([i for i, _ in born], "opens", void_of)
+    others = other_facts([i for i, _ in born], "opens", void_of)
     opened += succeed(others)
-    met = _other_facts(opened, "closes", void_of)
+    met = other_facts(opened, "closes", void_of)
     if met:
         close(met, "met")
     return [i for i in opened if i not in met], [i for i, _ in born]
 
 
-def _other_facts(loops: Sequence[int], does: str, but: Iterable[UUID]) -> dict[int, UUID]:
+def other_facts(loops: Sequence[int], does: str, but: Iterable[UUID]) -> dict[int, UUID]:
     """For each duty with a key the first other standing fact about its person and key that opens (or closes) its kind.
 
     Without a key nobody can say that an earlier fact is about the same occurrence.
