@@ -64,6 +64,7 @@ class Duty:
     closed_at: datetime | None = None
     outcome: str | None = None
     accepted: bool = False
+    offered: bool = False  # once, whatever became of it
     timer: tuple[datetime, int] | None = None
     stands: Duty | None = None
     successor: Duty | None = None
@@ -205,9 +206,12 @@ class Model:
         self.duties.append(duty)
         return duty
 
-    def touched(self, duty: Duty) -> bool:
+    def touched(self, duty: Duty, was: dict[UUID, UUID] | None = None) -> bool:
+        """`was`: whose the aliases were that have just moved; what was done for the one is not done for the other."""
+        was, own = was or {}, duty.subject
+        about = {s for s in self.person(own) if was.get(s, self.root[s]) == was.get(own, self.root[own])}
         works = [f for f in self.facts.values() if f.kind in duty.kind.works and not f.voided and f.at >= duty.opened_at]
-        return duty.assignee is not None or duty.accepted or any(f.subject in self.person(duty.subject) for f in works)
+        return duty.assignee is not None or duty.accepted or any(f.subject in about for f in works)
 
     def move(self, duty: Duty, unit: int, act: UUID) -> None:
         duty.owner, duty.assignee, duty.offered_to, duty.offered_until = unit, None, None, None
@@ -267,7 +271,7 @@ class Model:
         for found in groups.values():
             found.sort(key=lambda d: (d.is_open, d.opened_at, self.db_no[d.name]))
             open_ones = [d for d in found if d.is_open]
-            worked_on = [d for d in open_ones if self.touched(d) or d.offered_to is not None]
+            worked_on = [d for d in open_ones if self.touched(d, moved) or d.offered]
             keeper = next((d for d in found if not d.is_open), None) or next(iter([*worked_on, *open_ones]), None)
             merged += [(d, keeper) for d in open_ones if d is not keeper and d not in worked_on]
         for duty, keeper in merged:
@@ -447,7 +451,7 @@ class Days(RuleBasedStateMachine):
             return
         assert answer.n == 1
         assert as_action(post, handle.offer, loops=self.loops([duty]), to_unit=to, reason="r", act=act).repeated
-        duty.offered_to, duty.offered_until = to, self.clock.at + duty.kind.offered_for(duty.pack)
+        duty.offered_to, duty.offered_until, duty.offered = to, self.clock.at + duty.kind.offered_for(duty.pack), True
         duty.moves.append(act)
         self.acts.append(("offer", act, post, [duty]))
 

@@ -83,13 +83,38 @@ def settle(*, by, event: int, a: UUID, b: UUID, same: bool, reason: str, act: UU
         cursor.execute("SELECT 1 FROM link WHERE fact = %s", [_decision_id(act, a, b)])
         decided = cursor.fetchone() is not None
     if asked is None and not decided:
-        raise Refused("identity_not_asked", "没有这两条记录是否同一人的待核对事项。", "Nobody asks whether these two are one person.")
+        raise _not_asked()
     work = asked is not None and asked[1] == "work"
     if work and same:
         if asked[2] is not None:
             return Judgement(asked[2], True, repeated=True)
         return _one_duty_is_enough(by, event, asked[0], a, b, reason, act)
     return _judge(by, event, a, b, same, reason, act, doubt=asked[0] if work and asked[2] is None else None)
+
+
+@action
+def put_off(*, by, event: int, a: UUID, b: UUID, ask: int | None, note: str, act: UUID) -> UUID | Refused:
+    """Say that nobody can tell yet, and which unit is asked to find out. The question stays open, with its deadline.
+
+    Safe to repeat with the same `act`. Refuses: no permission, an alias out of sight, neither a unit nor a note
+    (`ask_missing`), and when nobody asks about the pair.
+    """
+    a, b, note = max(a, b), min(a, b), note.strip()
+    _checked(by, a, b, note or "-")
+    if ask is None and not note:
+        raise Refused("ask_missing", "请选请谁去核实，或写一句为什么定不了。", "Choose whom to ask, or say why it cannot be told.", "ask")
+    with engine(), connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT d.question FROM doubt o JOIN doubted d ON d.fact = o.fact WHERE o.a = %s AND o.b = %s AND o.ended_by IS NULL", [a, b]
+        )
+        asked = cursor.fetchone()
+    if asked is None:
+        raise _not_asked()
+    return record(facts.PUT_OFF, event=event, subject=a, details=facts.PutOff(b, asked[0], ask, note), by=by, id=act).fact
+
+
+def _not_asked() -> Refused:
+    return Refused("identity_not_asked", "没有这两条记录是否同一人的待核对事项。", "Nobody asks whether these two are one person.")
 
 
 def _judge(by, event: int, a: UUID, b: UUID, same: bool, reason: str, act: UUID | None, doubt: int | None = None) -> Judgement:

@@ -34,11 +34,13 @@ class Doubted:
     """The subject may be the same person as `other`: an officer must decide.
 
     `question` = subject:other:n, n counting how often the pair was asked about before. It is the duty's key: each
-    question is one duty, also where links make several of them questions about one person.
+    question is one duty, also where links make several of them questions about one person. `likeness`: why it is asked:
+    name_phone, work, or what is near (`near.Near.why`).
     """
 
     other: UUID
     question: str
+    likeness: str = ""
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,16 @@ class Settled:
     other: UUID
     question: str
     same: bool | None
+
+
+@dataclass(frozen=True)
+class PutOff:
+    """Nobody can tell yet whether the subject is `other`; `ask`: the unit that is asked to find out. The duty stays."""
+
+    other: UUID
+    question: str
+    ask: int | None
+    note: str
 
 
 @dataclass(frozen=True)
@@ -83,6 +95,7 @@ LINKED = FactKind("identity.linked", Linked)
 UNLINKED = FactKind("identity.unlinked", Unlinked)
 DOUBTED = FactKind("identity.doubted", Doubted, key="question")
 SETTLED = FactKind("identity.settled", Settled, key="question")
+PUT_OFF = FactKind("identity.put_off", PutOff, key="question")
 UNMASKED = FactKind("identity.unmasked", Unmasked)
 SOUGHT = FactKind("identity.sought", Sought)
 SEARCH_STOPPED = FactKind("identity.search_stopped", SearchStopped)

@@ -13,7 +13,7 @@ from uuid import UUID
 import polars as pl
 import psycopg
 
-from bihuan.identity import facts
+from bihuan.identity import facts, near
 from bihuan.identity.evidence import FIRST_NAME_PHONE as N0
 from bihuan.identity.evidence import FIRST_PHONE as P0
 from bihuan.kernel import ids
@@ -24,7 +24,7 @@ from bihuan.loops.record import copy_frame, record_many
 # Serialises whoever links: two lists imported at once must see each other's evidence.
 LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('bihuan.identity', 0))"
 
-_TEMPORARY = ("id_apart", "id_n", "id_cand", "id_target", "id_p", "id_hold", "id_phone_target", "id_desired", "id_moved")
+_TEMPORARY = ("id_apart", "id_n", "id_cand", "id_target", "id_p", "id_hold", "id_phone_target", "id_desired", "id_moved", "id_near")
 
 # Officers' "different", between groups, both ways.
 _APART = """
@@ -149,6 +149,27 @@ changes AS (
 SELECT id, a::text, b::text, (SELECT count(*) FROM doubt o WHERE o.a = c.a AND o.b = c.b AND (c.id IS NULL OR o.id < c.id)) AS nth
 FROM changes c ORDER BY a, b"""
 
+# Persons about whom something changed, and everybody on a phone that perhaps belongs to too many only since now.
+_NEAR = """
+CREATE TEMPORARY TABLE id_near ON COMMIT DROP AS
+WITH moved AS (
+  SELECT subject FROM pg_temp.id_touched UNION SELECT subject FROM pg_temp.id_moved UNION SELECT was FROM pg_temp.id_moved),
+own AS MATERIALIZED (SELECT DISTINCT c.root FROM moved JOIN cluster c USING (subject)),
+mine AS MATERIALIZED (
+  SELECT DISTINCT h.phone_idx, own.root FROM own JOIN cluster c USING (root) JOIN holding h ON h.subject = c.subject
+  WHERE h.name_key <> ''),
+others AS MATERIALIZED (
+  SELECT DISTINCT m.phone_idx, c.root FROM (SELECT DISTINCT phone_idx FROM mine) m
+  JOIN holding h USING (phone_idx) JOIN cluster c ON c.subject = h.subject
+  WHERE h.name_key <> '' AND NOT EXISTS (SELECT 1 FROM own WHERE own.root = c.root))
+SELECT root FROM own
+UNION SELECT o.root FROM others o WHERE (SELECT count(*) FROM others x WHERE x.phone_idx = o.phone_idx) <= %s"""
+
+_NEAR_STANDING = """
+SELECT o.id, o.a::text, o.b::text FROM doubt o JOIN cluster ca ON ca.subject = o.a JOIN cluster cb ON cb.subject = o.b
+WHERE o.ended_by IS NULL AND o.why = 'near'
+  AND (ca.root IN (SELECT root FROM pg_temp.id_near) OR cb.root IN (SELECT root FROM pg_temp.id_near))"""
+
 _ASKED = {"other": pl.col("b"), "question": pl.format("{}:{}:{}", "a", "b", "nth")}
 
 
@@ -182,7 +203,11 @@ def relink(cursor: psycopg.Cursor, *, event: int, by, act: UUID, answer: dict[tu
     changes = _frame(cursor, _DIFFERENCE, {"id": pl.Int64, "a": pl.String, "b": pl.String, "rule": pl.String, "nth": pl.Int64})
     doubts = _frame(cursor, _DOUBTS, {"id": pl.Int64, "a": pl.String, "b": pl.String, "nth": pl.Int64})
     n_linked, n_unlinked = _write_links(cursor, changes, act)
-    n_doubted, n_settled = _write_doubts(cursor, doubts, act)
+    _write_doubts(cursor, doubts, act, "evidence")
+    near_doubts = _near(cursor)
+    _write_doubts(cursor, near_doubts, act, "near")
+    doubts = pl.concat([doubts.with_columns(likeness=pl.lit("name_phone")), near_doubts])
+    n_doubted, n_settled = len(_begun(doubts)), len(_ended(doubts))
     places = cursor.execute("SELECT DISTINCT ON (subject) subject::text, was::text FROM pg_temp.id_moved ORDER BY subject").fetchall()
     moved = [subject for subject, _ in places]
     _drop(cursor)
@@ -199,10 +224,36 @@ def relink(cursor: psycopg.Cursor, *, event: int, by, act: UUID, answer: dict[tu
     gone = _ended(doubts)
     same = [answer.get((a, b)) for a, b in gone.select("a", "b").iter_rows()] if answer else [None] * len(gone)
     tell(facts.SETTLED, gone, **_ASKED, same=pl.Series(same, dtype=pl.Boolean))
-    tell(facts.DOUBTED, _begun(doubts), **_ASKED)
+    tell(facts.DOUBTED, _begun(doubts), **_ASKED, likeness=pl.col("likeness"))
     if both:
         n_doubted += _doubt_work(cursor, both, event=event, by=by, act=act)
     return Relinked(moved, n_linked, n_unlinked, n_doubted, n_settled)
+
+
+def _near(cursor: psycopg.Cursor) -> pl.DataFrame:
+    """Near pairs around what changed: those asked about and not near any more (id given), those near and not yet asked about."""
+    cursor.execute(_NEAR, (near.PHONE_PERSONS_MAX,))
+    cursor.execute("ANALYZE pg_temp.id_near")
+    wanted = {(pair.a, pair.b): pair.why for pair in near.desired(cursor, "pg_temp.id_near")}
+    standing = {(a, b): id for id, a, b in cursor.execute(_NEAR_STANDING).fetchall()}
+    changes = [(standing[pair], *pair, "") for pair in standing.keys() - wanted.keys()]
+    changes += [(None, *pair, wanted[pair]) for pair in wanted.keys() - standing.keys()]
+    schema = {"id": pl.Int64, "a": pl.String, "b": pl.String, "likeness": pl.String}
+    found = pl.DataFrame(changes, schema=schema, orient="row").sort("a", "b")
+    before = _frame(
+        cursor,
+        "SELECT o.a::text, o.b::text, o.id AS earlier FROM doubt o JOIN unnest(%s::uuid[], %s::uuid[]) AS w(a, b) USING (a, b)",
+        {"a": pl.String, "b": pl.String, "earlier": pl.Int64},
+        (found["a"].to_list(), found["b"].to_list()),
+    )
+    nth = (
+        found.join(before, on=["a", "b"])
+        .filter(pl.col("id").is_null() | (pl.col("earlier") < pl.col("id")))
+        .group_by("a", "b")
+        .agg(pl.len().cast(pl.Int64).alias("nth"))
+    )
+    with_nth = found.join(nth, on=["a", "b"], how="left", maintain_order="left").with_columns(pl.col("nth").fill_null(0))
+    return with_nth.select("id", "a", "b", "nth", "likeness")
 
 
 def _doubt_work(cursor: psycopg.Cursor, both: tuple[tuple[int, int], ...], *, event: int, by, act: UUID) -> int:
@@ -224,7 +275,7 @@ def _doubt_work(cursor: psycopg.Cursor, both: tuple[tuple[int, int], ...], *, ev
         "INSERT INTO doubt (a, b, fact, why) SELECT *, 'work' FROM unnest(%s::uuid[], %s::uuid[], %s::uuid[])",
         (part["a"].to_list(), part["b"].to_list(), made.to_list()),
     )
-    record_many(facts.DOUBTED, part.select(id=made, subject="a", **_ASKED), event=event, by=by, act=act)
+    record_many(facts.DOUBTED, part.select(id=made, subject="a", **_ASKED, likeness=pl.lit("work")), event=event, by=by, act=act)
     return len(part)
 
 
@@ -279,7 +330,7 @@ def _write_links(cursor: psycopg.Cursor, changes: pl.DataFrame, act: UUID) -> tu
     return len(begun), len(ended)
 
 
-def _write_doubts(cursor: psycopg.Cursor, changes: pl.DataFrame, act: UUID) -> tuple[int, int]:
+def _write_doubts(cursor: psycopg.Cursor, changes: pl.DataFrame, act: UUID, why: str) -> None:
     ended, begun = _ended(changes), _begun(changes)
     if len(ended):
         cursor.execute(
@@ -288,7 +339,6 @@ def _write_doubts(cursor: psycopg.Cursor, changes: pl.DataFrame, act: UUID) -> t
         )
     if len(begun):
         cursor.execute(
-            "INSERT INTO doubt (a, b, fact, why) SELECT *, 'evidence' FROM unnest(%s::uuid[], %s::uuid[], %s::uuid[])",
-            (begun["a"].to_list(), begun["b"].to_list(), _ids(begun, facts.DOUBTED.name, act).to_list()),
+            "INSERT INTO doubt (a, b, fact, why) SELECT *, %s FROM unnest(%s::uuid[], %s::uuid[], %s::uuid[])",
+            (why, begun["a"].to_list(), begun["b"].to_list(), _ids(begun, facts.DOUBTED.name, act).to_list()),
         )
-    return len(begun), len(ended)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bihuan.identity.facts import DOUBTED, SETTLED
+from bihuan.identity.facts import DOUBTED, PUT_OFF, SETTLED
 from bihuan.loops.declare import After, By, LoopKind, always
 
 SETTLE = LoopKind(
@@ -13,6 +13,7 @@ SETTLE = LoopKind(
     owner=By(lambda context: context.city_desk),
     due=After("received_at", lambda pack: pack.lead.settle_within),
     closes={SETTLED: always},
+    works=frozenset({PUT_OFF}),
     ladder=lambda pack: pack.lead.help_after,
     grace=lambda pack: pack.lead.grace,
 )

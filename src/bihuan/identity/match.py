@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
-from collections.abc import Iterable
 from datetime import date
 from uuid import UUID
 
@@ -15,7 +13,8 @@ from django.db import connection
 from bihuan.access.door import engine
 from bihuan.identity import keys, links
 from bihuan.identity.evidence import PHONE, evidence
-from bihuan.kernel.crypto import seal, unseal
+from bihuan.identity.sealed import opened
+from bihuan.kernel.crypto import seal
 from bihuan.loops.record import copy_frame
 
 _TEMPORARY = ("id_alias", "id_phone", "id_address", "id_sealed", "id_new", "id_aged", "id_changed", "id_touched")
@@ -174,34 +173,3 @@ def _seal_changed(cursor: psycopg.Cursor, lines: pl.DataFrame, event: int, key: 
     copy_frame(cursor, "pg_temp.id_sealed", fresh.select("subject", blob=pl.Series(blobs)))
     cursor.execute("ANALYZE pg_temp.id_sealed")
     cursor.execute(_SEALED, (event,))
-
-
-@dataclasses.dataclass(frozen=True)
-class Opened:
-    """What an identity's sealed value says."""
-
-    doc: str | None = None
-    doc_kind: str | None = None
-    phones: tuple[str, ...] = ()
-    addresses: tuple[str, ...] = ()
-
-    def merged(self, said: str) -> str:
-        """This and what is newly said (JSON), as JSON; what was known first stays first."""
-        new = json.loads(said)
-        whole = {
-            "doc": self.doc or new["doc"],
-            "doc_kind": self.doc_kind or new["doc_kind"],
-            "phones": _together(self.phones, new["phones"]),
-            "addresses": _together(self.addresses, new["addresses"]),
-        }
-        return json.dumps(whole, ensure_ascii=False)
-
-
-def opened(key: bytes, blob: bytes, subject: bytes) -> Opened:
-    """Open an identity's sealed value; InvalidTag when it belongs to another alias or key."""
-    said = json.loads(unseal(key, blob, subject))
-    return Opened(said["doc"], said["doc_kind"], tuple(said["phones"]), tuple(said["addresses"]))
-
-
-def _together(old: Iterable[str], new: Iterable[str]) -> list[str]:
-    return list(dict.fromkeys([*old, *new]))

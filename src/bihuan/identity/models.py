@@ -141,12 +141,13 @@ class Doubt(models.Model):
     """A pair about which an officer must decide; `fact` opened the duty. Appended; ended, never changed.
 
     `evidence`: the name and phone of `a` were reported with `b` and with another document. `work`: a link joined the
-    two after different desks had worked on both.
+    two after different desks had worked on both. `near`: near names that agree in something else (`near`).
     """
 
     class Why(models.TextChoices):
         EVIDENCE = "evidence"
         WORK = "work"
+        NEAR = "near"
 
     a = models.UUIDField()
     b = models.UUIDField()
@@ -157,7 +158,7 @@ class Doubt(models.Model):
     class Meta:
         db_table = "doubt"
         constraints = [
-            models.CheckConstraint(condition=Q(why__in=["evidence", "work"]), name="doubt_why_known"),
+            models.CheckConstraint(condition=Q(why__in=["evidence", "work", "near"]), name="doubt_why_known"),
             models.UniqueConstraint(fields=["a", "b"], condition=Q(ended_by=None), name="doubt_once"),
         ]
         indexes = [models.Index(fields=["b"], name="doubt_b")]
@@ -195,6 +196,7 @@ class Doubted(models.Model):
     fact = models.UUIDField(primary_key=True)
     other = models.UUIDField()
     question = models.TextField()
+    likeness = models.TextField(default="")
 
     class Meta:
         db_table = "doubted"
@@ -210,6 +212,19 @@ class Settled(models.Model):
 
     class Meta:
         db_table = "settled"
+
+
+class PutOff(models.Model):
+    """Details of `identity.put_off`."""
+
+    fact = models.UUIDField(primary_key=True)
+    other = models.UUIDField()
+    question = models.TextField()
+    ask = models.BigIntegerField(null=True)
+    note = models.TextField()
+
+    class Meta:
+        db_table = "put_off"
 
 
 class Unmasked(models.Model):

@@ -6,11 +6,12 @@ import dataclasses
 from collections.abc import Iterable, Sequence
 from uuid import UUID
 
+import psycopg
 from django.db import connection
 
-from bihuan.identity import keys
-from bihuan.identity.match import Opened, opened
+from bihuan.identity import keys, near
 from bihuan.identity.oracle import Decision, Groups, Held, outcome
+from bihuan.identity.sealed import Opened, opened
 from bihuan.kernel.text import mask_document, mask_name, mask_phone
 
 
@@ -174,9 +175,12 @@ def link_gaps() -> list[LinkGap]:
     wanted = outcome([s for (s,) in _rows("SELECT id FROM subject WHERE kind = 'person'")], held, minor, decisions)
     links = set(_rows("SELECT a, b FROM link WHERE rule <> 'officer' AND ended_by IS NULL"))
     asked = set(_rows("SELECT a, b FROM doubt WHERE why = 'evidence' AND ended_by IS NULL"))
+    asked_near = set(_rows("SELECT a, b FROM doubt WHERE why = 'near' AND ended_by IS NULL"))
+    with psycopg.Cursor(connection.connection) as cursor:
+        near_now = {(UUID(pair.a), UUID(pair.b)) for pair in near.desired(cursor, "(SELECT DISTINCT root FROM cluster)")}
     return [
         LinkGap(a, b, what, missing)
-        for what, want, have in (("link", wanted.links, links), ("doubt", wanted.doubts, asked))
+        for what, want, have in (("link", wanted.links, links), ("doubt", wanted.doubts, asked), ("doubt", near_now, asked_near))
         for missing, pairs in ((True, want - have), (False, have - want))
         for a, b in sorted(pairs)
     ]

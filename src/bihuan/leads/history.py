@@ -71,6 +71,7 @@ _PLAIN = {
     "identity.doubted": _lazy("可能与另一条记录是同一人，等人核对"),
     "identity.linked": _lazy("与另一条记录认定为同一人"),
     "identity.unlinked": _lazy("与另一条记录拆开"),
+    "identity.put_off": _lazy("是不是同一个人还定不了"),
 }
 
 

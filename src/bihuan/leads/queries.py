@@ -19,7 +19,7 @@ from bihuan.identity import keys, search
 from bihuan.identity import queries as people
 from bihuan.identity.facts import pair_of
 from bihuan.identity.loops import SETTLE
-from bihuan.identity.match import opened
+from bihuan.identity.sealed import opened
 from bihuan.kernel import clock
 from bihuan.kernel.refused import Refused
 from bihuan.leads.loops import VERIFY
@@ -306,6 +306,12 @@ def timeline(lead: Lead, root: UUID) -> list[dict[str, Any]]:
     """What was recorded of the person in this arrival, newest first; links and readings belong to every arrival."""
     found = rows(_TIMELINE, {"event": lead.event, "root": root})
     return [row for row in found if row["episode"] in (None, lead.key) or row["kind"] == "leads.lead_reported"]
+
+
+def history_of(subjects: Sequence[UUID], event: int, n: int) -> list[dict[str, Any]]:
+    """The newest `n` records about these aliases themselves."""
+    told = _TIMELINE.replace("c.root = %(root)s", "c.subject = ANY(%(subjects)s)").replace("LIMIT 300", "LIMIT %(n)s")
+    return rows(told, {"event": event, "subjects": list(subjects), "n": n})
 
 
 def movements(lead: Lead, root: UUID) -> list[dict[str, Any]]:

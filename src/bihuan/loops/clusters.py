@@ -12,7 +12,7 @@ from uuid import UUID
 from bihuan.access.door import engine
 from bihuan.kernel import clock, ids
 from bihuan.loops import facts
-from bihuan.loops.handle import SUCCEEDED, _append, _lock, _rows, close, other_facts, succeed, touched
+from bihuan.loops.handle import SUCCEEDED, _append, _lock, _rows, close, once_offered, other_facts, succeed, touched
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,7 +100,7 @@ def after_relink(event: int, aliases: Sequence[UUID], act: UUID, by, was: Sequen
     with engine():
         sides = [str(s) for (s,) in _rows(_BOTH_SIDES, {"aliases": wanted, "was": before})]
     succeeded = _owed_again(sides, by, act)
-    merged, both = _one_each(sides, by, act)
+    merged, both = _one_each(sides, wanted, before, by, act)
     # Whose own facts answer already is not asked again.
     met = other_facts([loop for loop in succeeded if loop not in merged], "closes", ())
     if met:
@@ -123,7 +123,7 @@ def _owed_again(aliases: list[str], by, act: UUID) -> list[int]:
     return made
 
 
-def _one_each(aliases: list[str], by, act: UUID) -> tuple[list[int], list[tuple[int, int]]]:
+def _one_each(aliases: list[str], moved: list[str], was: list[str], by, act: UUID) -> tuple[list[int], list[tuple[int, int]]]:
     """Of several duties of one person, kind and key one stays. Returns those that ended, and pairs both worked on."""
     with engine():
         twins = _rows(_TWINS, {"aliases": aliases})
@@ -132,8 +132,8 @@ def _one_each(aliases: list[str], by, act: UUID) -> tuple[list[int], list[tuple[
         groups.setdefault((event, kind, key, root), []).append((loop, closed))
     several = [found for found in groups.values() if len(found) > 1 and any(not closed for _, closed in found)]
     open_ones = [loop for found in several for loop, closed in found if not closed]
-    # An offer that stands is work too: the duty would lose it, and a link that is undone could not give it back.
-    worked_on = touched(open_ones) | _offered(open_ones)
+    # An offer is work too: the duty would lose it, and a link that is undone could not give it back.
+    worked_on = touched(open_ones, moved, was) | once_offered(open_ones)
     keeper_of: dict[int, int] = {}
     both: list[tuple[int, int]] = []
     for found in several:
@@ -160,11 +160,6 @@ def merge(keeper_of: dict[int, int], *, by, act: UUID) -> list[int]:
     made = _append(facts.MERGED, duties, by, act, {"stands": [keeper_of[d.id] for d in duties], "reason": "合并"})
     close(made, "void")
     return sorted(made)
-
-
-def _offered(loops: Sequence[int]) -> set[int]:
-    with engine():
-        return {i for (i,) in _rows("SELECT id FROM loop WHERE id = ANY(%s) AND offered_to IS NOT NULL", (list(loops),))}
 
 
 def _succeed_parted(loops: Sequence[int], by, act: UUID, untouched: bool) -> list[int]:

@@ -495,8 +495,12 @@ def reassign(
     return Handled(len(moving), act)
 
 
-def touched(loops: Sequence[int]) -> set[int]:
-    """Duties on which somebody has worked: assigned, accepted, or with a fact of a kind that is work on it."""
+def touched(loops: Sequence[int], moved: Sequence[str] = (), was: Sequence[str] = ()) -> set[int]:
+    """Duties on which somebody has worked: assigned, accepted, or with a fact of a kind that is work on it.
+
+    `moved`, `was`: aliases that have just come to another person, and whose they were. Work counts for a duty when it
+    was about the person as known then: what was done for the one is not done for the other because they are joined.
+    """
     if not loops:
         return set()
     works = [(kind.name, fact.name) for kind in declare.kinds().values() for fact in kind.works]
@@ -505,9 +509,12 @@ def touched(loops: Sequence[int]) -> set[int]:
             """
             WITH d AS MATERIALIZED (SELECT id, subject, kind, event, opened_at, assignee FROM loop WHERE id = ANY(%(loops)s)),
             w AS MATERIALIZED (SELECT * FROM unnest(%(kinds)s::text[], %(facts)s::text[]) AS w(kind, fact)),
+            o AS MATERIALIZED (SELECT * FROM unnest(%(moved)s::uuid[], %(was)s::uuid[]) AS o(subject, was)),
             a AS MATERIALIZED (
               SELECT d.id, d.kind, d.event, d.opened_at, s.subject FROM d CROSS JOIN LATERAL (
-                SELECT d.subject UNION SELECT c2.subject FROM cluster c JOIN cluster c2 ON c2.root = c.root WHERE c.subject = d.subject) s)
+                SELECT d.subject UNION SELECT c2.subject FROM cluster c JOIN cluster c2 ON c2.root = c.root WHERE c.subject = d.subject
+                AND coalesce((SELECT was FROM o WHERE o.subject = c.subject), c.root)
+                  = coalesce((SELECT was FROM o WHERE o.subject = c2.subject), c2.root)) s)
             SELECT id FROM d WHERE assignee IS NOT NULL
             UNION SELECT d.id FROM d WHERE EXISTS (SELECT 1 FROM movement m WHERE m.loop = d.id AND m.what = 'accepted')
             UNION SELECT a.id FROM a CROSS JOIN LATERAL (
@@ -515,9 +522,15 @@ def touched(loops: Sequence[int]) -> set[int]:
                 AND f.kind IN (SELECT w.fact FROM w WHERE w.kind = a.kind)
                 AND NOT EXISTS (SELECT 1 FROM handled h WHERE h.voids = f.id) OFFSET 0) f
             """,
-            {"loops": list(loops), "kinds": [w[0] for w in works], "facts": [w[1] for w in works]},
+            {"loops": list(loops), "moved": list(moved), "was": list(was), "kinds": [w[0] for w in works], "facts": [w[1] for w in works]},
         )
     return {i for (i,) in rows}
+
+
+def once_offered(loops: Sequence[int]) -> set[int]:
+    """Duties that somebody has offered to another unit, whatever became of it."""
+    with engine():
+        return {i for (i,) in _rows("SELECT DISTINCT loop FROM movement WHERE loop = ANY(%s) AND what = 'offered'", (list(loops),))}
 
 
 def route(unit_of: Mapping[int, int], *, by, act: UUID, reason: str, place: bool = True, force: bool = False) -> tuple[int, int]:
@@ -749,6 +762,8 @@ def undo(*, by, act: UUID, leave_resting: bool = False) -> Handled:
     n_left, rows = len(rows) - len(standing), standing
     fact_ids = [row[0] for row in rows]
     kinds = {row[1] for row in rows}
+    if any(kind.startswith("identity.") for kind in kinds):
+        raise Refused("not_voidable", "这个操作不能撤销。", "This act cannot be undone.")
     if not any(kind.startswith("loops.") for kind in kinds):
         undo_effects(_withdraw_all(rows, by, undo_act))
         return Handled(len(rows), undo_act, n_left=n_left)

@@ -454,9 +454,10 @@ def _duty_double(now: datetime) -> Found:
         """,
         {},
     )
-    from bihuan.loops.handle import touched
+    from bihuan.loops.handle import once_offered, touched
 
-    worked_on = touched([loop for row in rows for loop in row[0]]) if rows else set()
+    doubled = [loop for row in rows for loop in row[0]]
+    worked_on = touched(doubled) | once_offered(doubled) if rows else set()
     gaps = []
     for loops, subject, owner, kind, key in rows:
         if all(loop in worked_on for loop in loops):
