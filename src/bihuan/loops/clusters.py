@@ -67,9 +67,9 @@ a AS (SELECT c.subject, c.root, coalesce(w.was, c.root) AS was FROM roots JOIN c
 held AS (
   SELECT DISTINCT a.subject, a.root, a.was, l.scope, x.unit, r.scope AS home FROM a JOIN loop l ON l.subject = a.subject
   CROSS JOIN LATERAL (
-    SELECT l.owner AS unit, false AS at_home UNION SELECT l.offered_to, false WHERE l.offered_to IS NOT NULL
-    UNION SELECT m.to_unit, m.what <> 'accepted' FROM movement m
-    WHERE m.loop = l.id AND m.what IN ('opened', 'accepted', 'reassigned')) x
+    SELECT l.owner AS unit, false AS at_home
+    UNION SELECT m.to_unit, m.what IN ('opened', 'reassigned') FROM movement m
+    WHERE m.loop = l.id AND m.what IN ('opened', 'offered', 'accepted', 'reassigned')) x
   JOIN unit u ON u.id = x.unit LEFT JOIN region_scope r ON x.at_home AND r.region_id = u.region_id AND r.valid @> %(on)s::date),
 gone AS (
   DELETE FROM visible v USING a WHERE v.subject = a.subject
