@@ -37,28 +37,28 @@ def chain(error: BaseException | None) -> Iterator[BaseException]:
 
 def reason_of(error: BaseException | None) -> Refused | None:
     """What the officer is told of a fault of the database; None when it is something else."""
-    for one in chain(error):
-        state = getattr(one, "sqlstate", None)
-        if state in _FULL:
-            return Refused(
-                "storage_full",
-                "存储空间已满，这一次没有保存；已经保存的都在。请值班技术员清出空间，之后再点一次保存。",
-                "The storage is full; this was not saved. What was saved before is there. Free some space, then save again.",
-            )
-        if state in _BUSY or isinstance(one, PoolTimeout | TooManyRequests):
-            return Refused(
-                "database_busy",
-                "现在办理的人太多，这一次没有保存。请按返回键回到刚才那一页，过几秒再点一次；同一页点两次也只记一次。",
-                "Too many are at work just now; this was not saved. Go back and press again in some seconds; "
-                "one page is recorded once, however often it is sent.",
-            )
-        if isinstance(one, OperationalError | InterfaceError | psycopg.OperationalError | psycopg.InterfaceError):
-            return Refused(
-                "database_away",
-                "数据库正在恢复，这一次可能没有保存。请按返回键回到刚才那一页，过几秒再点一次；同一页点两次也只记一次。",
-                "The database is recovering; this may not have been saved. Go back and press again in some seconds; "
-                "one page is recorded once, however often it is sent.",
-            )
+    found = list(chain(error))
+    states = {getattr(one, "sqlstate", None) for one in found}  # of the driver's error, which Django's wraps
+    if states & _FULL:
+        return Refused(
+            "storage_full",
+            "存储空间已满，这一次没有保存；已经保存的都在。请值班技术员清出空间，之后再点一次保存。",
+            "The storage is full; this was not saved. What was saved before is there. Free some space, then save again.",
+        )
+    if states & _BUSY or any(isinstance(one, PoolTimeout | TooManyRequests) for one in found):
+        return Refused(
+            "database_busy",
+            "现在办理的人太多，这一次没有保存。请按返回键回到刚才那一页，过几秒再点一次；同一页点两次也只记一次。",
+            "Too many are at work just now; this was not saved. Go back and press again in some seconds; "
+            "one page is recorded once, however often it is sent.",
+        )
+    if any(isinstance(one, OperationalError | InterfaceError | psycopg.OperationalError | psycopg.InterfaceError) for one in found):
+        return Refused(
+            "database_away",
+            "数据库正在恢复，这一次可能没有保存。请按返回键回到刚才那一页，过几秒再点一次；同一页点两次也只记一次。",
+            "The database is recovering; this may not have been saved. Go back and press again in some seconds; "
+            "one page is recorded once, however often it is sent.",
+        )
     return None
 
 
