@@ -14,14 +14,20 @@ from psycopg.pq import TransactionStatus
 
 
 @contextmanager
-def engine() -> Iterator[None]:
-    """Inside a transaction: write as `bihuan_engine`. May be nested; temporary tables are made after the switch."""
+def engine(hold: int | None = None) -> Iterator[None]:
+    """Inside a transaction: write as `bihuan_engine`. May be nested; temporary tables are made after the switch.
+
+    `hold`: an advisory lock until the transaction ends, taken in the same message as the switch.
+    """
     if not connection.in_atomic_block:
         raise RuntimeError("the engine writes inside a transaction only")
     depth = getattr(connection, "bihuan_engine_depth", 0)
-    if depth == 0:
+    wanted = ["SET LOCAL ROLE bihuan_engine"] if depth == 0 else []
+    if hold is not None:
+        wanted.append(f"SELECT pg_advisory_xact_lock({hold:d})")
+    if wanted:
         with connection.cursor() as cursor:
-            cursor.execute("SET LOCAL ROLE bihuan_engine")
+            cursor.execute("; ".join(wanted))
     connection.bihuan_engine_depth = depth + 1
     try:
         yield

@@ -24,7 +24,7 @@ from bihuan.kernel.refused import Refused
 from bihuan.ledger.kinds import FactKind
 from bihuan.ledger.kinds import kind as fact_kind
 from bihuan.loops import declare, facts, meanwhile
-from bihuan.loops.record import Done, hold_person, record, record_many, rings
+from bihuan.loops.record import Done, lock_of, record, record_many, rings
 from bihuan.policy import pack as packs
 
 BULK_MAX = 10_000
@@ -616,7 +616,7 @@ def _hold(subjects: Sequence[UUID]) -> None:
         return
     _rows("SELECT id FROM loop WHERE subject = ANY(%s) ORDER BY id FOR UPDATE", ([alias for (alias,) in aliases],))
     for (alias,) in aliases:
-        hold_person(alias)
+        _rows(f"SELECT pg_advisory_xact_lock({lock_of(alias)})")
 
 
 def withdraw(fact: UUID, *, event: int, subject: UUID, region: int | None, reason: str, by, act: UUID) -> Done:

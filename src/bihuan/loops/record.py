@@ -245,10 +245,8 @@ def record(
         "now": now, "day": now.astimezone(clock.SHANGHAI).date(), "by": by.officer_id, "unit": by.unit_id, "said_at": happened_at,
         **{f"d_{name}": value for name, value in values.items()}, **decisions.parameters(),
     }  # fmt: skip
-    with engine():
+    with engine(lock_of(subject) if kind.key else None):
         write_ladders(decisions.ladders)
-        if kind.key:
-            hold_person(subject)
         n_new, opened, closed = _executed(kind, parameters)
         if n_new:
             return Done(fact, tuple(opened), tuple(closed))
@@ -256,15 +254,13 @@ def record(
             return _known(cursor, kind, fact, parameters)
 
 
-def hold_person(subject: UUID) -> None:
-    """Until the transaction ends nobody else records about this alias, nor withdraws what was said of the person.
+def lock_of(subject: UUID) -> int:
+    """The lock under which one at a time records about an alias, or withdraws what was said of the person.
 
-    A withdrawal looks at all that stands: an answer that is being saved at that moment must be there, or not begun. A
-    statement of its own: what follows must see what was done while one waited.
+    A withdrawal looks at all that stands: an answer that is being saved at that moment must be there, or not begun. It is
+    taken before the statement: what follows must see what was done while one waited.
     """
-    key = int.from_bytes(subject.bytes[8:], "big", signed=True)
-    with psycopg.Cursor(connection.connection) as cursor:
-        cursor.execute(f"SELECT pg_advisory_xact_lock({key})")
+    return int.from_bytes(subject.bytes[8:], "big", signed=True)
 
 
 def _executed(kind: FactKind, parameters: Mapping[str, Any]) -> tuple:
