@@ -20,7 +20,7 @@ import numpy as np
 import polars as pl
 import psycopg
 
-from bench import lists, persons
+from bench import made_up, persons
 from bench.harness import Report, Sizes, quiet
 from bench.server import superuser
 
@@ -50,7 +50,7 @@ def run(report: Report, sizes: Sizes) -> None:
     from bihuan.site import roles
 
     report.say(f"making a list of {sizes.rows:,} rows")
-    made = lists.make(sizes.rows)
+    made = made_up.make(sizes.rows)
     with tempfile.TemporaryDirectory(prefix="bihuan-bench-") as folder, superuser() as server:
         file, again = Path(folder) / "list.csv", Path(folder) / "again.csv"
         report.notes["bytes"] = made.write(file)
@@ -67,7 +67,7 @@ def run(report: Report, sizes: Sizes) -> None:
         _leads(report, min(PART, sizes.rows))
 
 
-def _round(report: Report, work, server, files: tuple[Path, Path], made: lists.MadeUp, *, copy_first: bool) -> None:
+def _round(report: Report, work, server, files: tuple[Path, Path], made: made_up.MadeUp, *, copy_first: bool) -> None:
     server.execute(_TABLES)
     if copy_first:
         _copy(report, work, server, files[0])
@@ -92,7 +92,7 @@ def _copy(report: Report, work, server, file: Path) -> None:
         work.commit()
 
 
-def _once(work, server, file: Path, report: Report, made: lists.MadeUp, again: str = "") -> tuple[int, int]:
+def _once(work, server, file: Path, report: Report, made: made_up.MadeUp, again: str = "") -> tuple[int, int]:
     """One list from file to staging; returns rows staged and refused."""
     from bihuan.identity import keys
     from bihuan.intake.check import check
@@ -179,7 +179,7 @@ def _checked_part(rows: int, seed: int) -> tuple[bytes, pl.DataFrame]:
     from bihuan.kernel import clock
     from bihuan.site import demo
 
-    data = (lists.HEAD + "\n".join(lists.make(rows, seed).lines) + "\n").encode()
+    data = (made_up.HEAD + "\n".join(made_up.make(rows, seed).lines) + "\n").encode()
     tables = read_file(data, "list.csv")
     return data, check(tables, map_columns(tables[0]), "data", clock.now(), resolver_of(demo.event())).accepted
 

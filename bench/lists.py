@@ -1,80 +1,211 @@
-"""A list of persons as a data push sends it, made up: six columns, true check digits, duplicates and bad rows."""
+"""First pages with a million persons and a million open duties: what they cost beside a page with nothing on it.
+
+1.0 is the site's empty page (the choice of a post: frame, session, post, nothing else) of the same officer, asked in turn
+with the others in the same process, through everything that a request passes. Asked are: my work, for a post of the city,
+a county, a township, a village and a checkpoint; the search for a person by name, initials and whole number; the overview
+of the city. Some duties lie at county desks and at the city's, one in twenty is late and help was asked for it.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from pathlib import Path
+import re
+import statistics
+import time
+from datetime import timedelta
+from typing import Any
 
-import numpy as np
+import polars as pl
+import psycopg
 
-HEAD = "姓名,证件号码,手机号,来源地,到达时间,推送批次\n"
-DUPLICATES = 0.25
-BAD = 0.002
+from bench import made_up
+from bench.harness import Report, Sizes, quiet
+from bench.server import superuser
 
-_WEIGHTS = np.array([7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2])
-_SIGNS = np.array(list("10X98765432"))
-_SURNAMES, _GIVEN = list("王李张刘陈杨赵黄周吴徐孙胡朱高林何郭马罗"), list("伟芳娜敏静丽强磊军洋勇艳杰娟涛明超秀霞平刚桂英华玉萍红鑫宇浩")
-_ORIGINS = ["上海市", "北京市", "江苏省苏州市", "河南省郑州市", "广东省深圳市", "陕西省西安市", "河北省石家庄市", "四川省成都市"]
-_AREAS = np.array(["320722", "320706", "310115", "410105", "610113"])
-_DAYS = 25_000  # of birth, from 1940
-_FROM = datetime(2022, 8, 26)  # noqa: DTZ001 - cells hold local times without a zone
+ROWS, ROUNDS = 1_000_000, 3
+LOOKS = 30  # of each page a round, in turn
+BATCH = 100_000
+LATE = 20  # one duty in so many
+LOGINS = {"city": "shi", "county": "xian", "township": "zhen", "village": "cun", "checkpoint": "bench_checkpoint"}
 
-
-@dataclass(frozen=True)
-class MadeUp:
-    """`distinct`: rows that say something new; `bad`: distinct rows that must be refused; lines in the order of the file."""
-
-    lines: list[str]
-    distinct: int
-    bad: int
-
-    def write(self, path: Path) -> int:
-        """Write the file; returns its size in bytes."""
-        path.write_text(HEAD + "\n".join(self.lines) + "\n", encoding="utf-8")
-        return path.stat().st_size
-
-    def shuffled(self, seed: int) -> MadeUp:
-        """The same rows in another order."""
-        order = np.random.default_rng(seed).permutation(len(self.lines))
-        return MadeUp([self.lines[i] for i in order], self.distinct, self.bad)
+_CHECKPOINT = """
+WITH place AS (SELECT region_id, parent_id FROM unit WHERE id = %(village)s),
+u AS (INSERT INTO unit (region_id, kind, code, name, phone, parent_id, valid)
+      SELECT region_id, 'checkpoint', 'bench', '查验点', '', parent_id, '[2022-01-01,)' FROM place RETURNING id)
+SELECT id FROM u
+"""
+_LEADS = """
+INSERT INTO lead (id, event, subject, key, arrived_from, arrived_to, origin, origin_class, desk, precision, sources, n_reports,
+  first_reported_at)
+SELECT gen_random_uuid(), f.event, f.subject, r.episode, r.arrived_at, r.arrived_at, r.origin, r.origin_class, r.desk,
+       CASE WHEN r.community IS NOT NULL THEN 'village' WHEN r.county IS NOT NULL THEN 'county' ELSE 'none' END,
+       ARRAY[r.source], 1, f.received_at
+FROM fact f JOIN lead_reported r ON r.fact = f.id
+"""
 
 
-def make(rows: int, seed: int = 1) -> MadeUp:
-    """A quarter of the rows repeats another row; of the distinct ones 0.2 % are bad: wrong check digit, length, date, time."""
-    rng = np.random.default_rng(seed)
-    distinct = rows - int(rows * DUPLICATES)
-    # Every person has an ID of his own: a walk over all combinations that meets none twice.
-    places = _DAYS * len(_AREAS) * 1000
-    walk = (np.arange(distinct, dtype=np.int64) * 40_503_001 + int(rng.integers(places))) % places
-    born = (np.datetime64("1940-01-01") + walk % _DAYS).astype(str)
-    area, number = _AREAS[walk // _DAYS % len(_AREAS)], walk // _DAYS // len(_AREAS)
-    stems = [a + b.replace("-", "") + f"{n:03d}" for a, b, n in zip(area.tolist(), born.tolist(), number.tolist(), strict=True)]
-    digits = np.frombuffer("".join(stems).encode(), dtype=np.uint8).reshape(-1, 17) - 48
-    signs = _SIGNS[(digits * _WEIGHTS).sum(axis=1) % 11].tolist()
-    phones = rng.integers(13_000_000_000, 19_999_999_999, distinct).tolist()
-    surname, given = rng.integers(0, len(_SURNAMES), distinct).tolist(), rng.integers(0, len(_GIVEN), (distinct, 2)).tolist()
-    origin, seconds = rng.integers(0, len(_ORIGINS), distinct).tolist(), rng.integers(0, 3 * 86_400, distinct).tolist()
-    cells = [
-        [_SURNAMES[s] + _GIVEN[g] + _GIVEN[h], stem + sign, str(phone), _ORIGINS[o], str(_FROM + timedelta(seconds=at)), "P0828"]
-        for s, (g, h), stem, sign, phone, o, at in zip(surname, given, stems, signs, phones, origin, seconds, strict=True)
+_COUNTY_DESKS = "SELECT u.id FROM unit u JOIN region r ON r.id = u.region_id WHERE u.kind = 'desk' AND r.level = 3 ORDER BY u.id"
+_EARLIER = "UPDATE {table} SET {column} = {column} - interval '150 minutes' WHERE {key} IN (SELECT id FROM loop WHERE id % {late} = 0)"
+
+
+def run(report: Report, sizes: Sizes) -> None:
+    from bihuan.site import setup
+
+    with superuser() as server, setup.acting("app"):
+        started = time.perf_counter()
+        checkpoint = _checkpoint(server)
+        doc = _fill(report, server, sizes.rows, checkpoint)
+        report.notes["filling s"] = round(time.perf_counter() - started)
+        with setup.acting("work"):
+            _late(server)
+        server.execute("VACUUM (ANALYZE)")
+        quiet(server)
+        pages = _pages(doc)
+        for page in pages.values():  # plans, templates and caches are there
+            page()
+        for no in range(sizes.rounds):
+            report.say(f"round {no + 1}")
+            _round(report, pages)
+
+
+def _checkpoint(server: psycopg.Connection) -> int:
+    """A post at a checkpoint beside the demonstration's village."""
+    from bihuan.access import queries as access
+    from bihuan.access.models import Officer, Post
+    from bihuan.access.permissions import Role
+    from bihuan.site import setup
+
+    village = access.post_of(LOGINS["village"])
+    unit = server.execute(_CHECKPOINT, {"village": village.unit_id}).fetchone()[0]
+    with setup.acting("work"):
+        officer = Officer.objects.create(login=LOGINS["checkpoint"], name="查验员", password="!")
+        Post.objects.create(officer=officer, unit_id=unit, role=Role.VILLAGE_WORKER, valid=village.valid)
+    return unit
+
+
+def _fill(report: Report, server: psycopg.Connection, rows: int, checkpoint: int) -> str:
+    """Persons by the maker of persons, duties by the door of facts. Returns somebody's document."""
+    from django.db import transaction
+
+    from bihuan.access import queries as access
+    from bihuan.access import scope
+    from bihuan.identity.match import match
+    from bihuan.kernel import clock, ids
+    from bihuan.leads.facts import LEAD_REPORTED
+    from bihuan.loops.record import record_many
+    from bihuan.policy import pack
+    from bihuan.site import demo
+
+    report.say(f"{rows:,} persons with a duty each")
+    post, event = access.post_of(demo.CONSOLE), demo.event()
+    adult_years = pack.load("covid19/cn_9", "2022-06-28").adult_years
+    villages = [u for (u,) in server.execute("SELECT id FROM unit WHERE kind = 'village' ORDER BY id").fetchall()]
+    counties = [
+        u
+        for (u,) in server.execute(
+            "SELECT u.id FROM unit u JOIN region r ON r.id = u.region_id WHERE u.kind = 'desk' AND r.level = 3"
+        ).fetchall()
     ]
-    bad = rng.choice(distinct, int(round(rows * BAD)), replace=False).tolist()
-    for i, spoil in enumerate(bad):
-        _spoil(cells[spoil], i % 4)
-    lines = [",".join(row) for row in cells]
-    # Good rows are the repeated ones: how many rows are refused is then known from how many were spoiled.
-    good = np.setdiff1d(np.arange(distinct), bad)
-    lines += [lines[i] for i in rng.choice(good, rows - distinct)]
-    return MadeUp([lines[i] for i in rng.permutation(rows)], distinct, len(bad))
+    lines = made_up.make(rows * 4 // 3 + 4).lines
+    people = pl.DataFrame([line.split(",")[:3] for line in dict.fromkeys(lines)], schema=["name", "doc", "phone"], orient="row").head(rows)
+    people = people.with_row_index("row").with_columns(address=pl.lit(None, pl.String), doc_kind=pl.lit("resident"))
+    for start in range(0, people.height, BATCH):
+        part = people.slice(start, BATCH)
+        with scope.acting(scope.of(post)), transaction.atomic():
+            aliases = match(part, event=event, by=post, act=ids.new_id(), adult_years=adult_years, on=clock.today()).aliases
+            no = pl.int_range(start, start + part.height, eager=True)
+            desks = [_desk(i, villages, counties, checkpoint) for i in no]
+            leads = pl.DataFrame(
+                {
+                    "subject": aliases, "source": "data", "origin": "上海市", "origin_region": None, "origin_class": "unclassified",
+                    "arrived_at": clock.now() - timedelta(hours=5), "arrived_precision": "minute",
+                    "community": [unit if level == "village" else None for unit, level in desks],
+                    "county": [unit if level == "county" else None for unit, level in desks], "desk": [unit for unit, _ in desks],
+                    "episode": "2022-08-28", "report_key": no, "file": 1, "sheet": "", "row": no, "region": None, "happened_at": clock.now(),  # noqa: E501
+                },
+                schema_overrides={"origin_region": pl.Int64, "region": pl.Int64, "community": pl.Int64, "county": pl.Int64, "desk": pl.Int64},  # noqa: E501
+            )  # fmt: skip
+            opened = record_many(LEAD_REPORTED, leads.unique("subject"), event=event, by=post, act=ids.new_id()).opened
+        report.add("duties opened in a batch", len(opened))
+    server.execute(_LEADS)
+    return people["doc"][rows // 2]
 
 
-def _spoil(row: list[str], how: int) -> None:
-    if how == 0:
-        row[1] = row[1][:17] + ("0" if row[1][17] != "0" else "1")
-    elif how == 1:
-        row[1] = row[1][:16]
-    elif how == 2:
-        row[1] = row[1][:10] + "1345" + row[1][14:]
-    else:
-        row[4] = "上周"
+def _desk(no: int, villages: list[int], counties: list[int], checkpoint: int) -> tuple[int | None, str]:
+    """Nearly all lie at villages; some at a checkpoint, at a county's desk, at the city's."""
+    if no % 100 == 1:
+        return (counties[no // 100 % len(counties)], "county")
+    if no % 200 == 2:
+        return (None, "city")
+    return (checkpoint if no % 1000 == 3 else villages[no * 7919 % len(villages)], "village")
+
+
+def _late(server: psycopg.Connection) -> None:
+    """One in so many fell due an hour and a half ago, and the clock has asked for help."""
+    from bihuan.leads import standing
+    from bihuan.loops import tallies
+    from bihuan.loops.tick import tick
+
+    for table, column, key in (("loop", "due_at", "id"), ("timer", "bucket", "loop")):
+        server.execute(_EARLIER.format(table=table, column=column, key=key, late=LATE))
+    tick()
+    tallies.fold()
+    standing.count()
+    standing.find_strays()
+
+
+def _client(login: str):
+    from django.test import Client
+
+    from bihuan.access import queries as access
+
+    post = access.post_of(login)
+    made = Client(headers={"host": "localhost", "accept-language": "zh-hans"})
+    made.force_login(post.officer)
+    session = made.session
+    session["post"] = post.id
+    session.save()
+    return made
+
+
+def _pages(doc: str) -> dict[str, Any]:
+    """Name of the figure -> a function that asks for the page and refuses anything but the page."""
+    clients = {level: _client(login) for level, login in LOGINS.items()}
+
+    def get(level: str, url: str):
+        def ask() -> None:
+            answer = clients[level].get(url)
+            assert answer.status_code == 200, (level, url, answer.status_code, answer.content[:500])
+
+        return ask
+
+    def post(level: str, typed: str):
+        def ask() -> None:
+            answer = clients[level].post("/people", {"q": typed})
+            assert answer.status_code == 200
+            assert re.search(r'href="/leads/', answer.content.decode()), typed
+
+        return ask
+
+    found = {f"empty, {level}": get(level, "/post") for level in LOGINS}
+    found |= {f"my work, {level}": get(level, "/duties") for level in LOGINS}
+    found |= {
+        "search, initials": get("city", "/people?q=wxm"),
+        "search, name": get("city", "/people?q=王小"),
+        "search, document": post("city", doc),
+    }
+    return found | {"overview, city": get("city", "/overview")}
+
+
+def _round(report: Report, pages: dict[str, Any]) -> None:
+    took: dict[str, list[float]] = {name: [] for name in pages}
+    for _ in range(LOOKS):
+        for name, page in pages.items():
+            started = time.perf_counter()
+            page()
+            took[name].append(time.perf_counter() - started)
+    medians = {name: report.add(f"{name} ms", statistics.median(values) * 1000) for name, values in took.items()}
+    for name in pages:
+        if not name.startswith("empty"):
+            what, level = name.split(", ")
+            empty = medians[f"empty, {level if what == 'my work' else 'city'}"]
+            report.ratio(name.replace(", ", "_").replace(" ", "_"), medians[name], empty)

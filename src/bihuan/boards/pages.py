@@ -22,6 +22,7 @@ from bihuan.identity import queries as people
 from bihuan.kernel import clock
 from bihuan.kernel.refused import Refused
 from bihuan.leads import queries as leads
+from bihuan.leads import standing
 from bihuan.leads.lines import lines
 from bihuan.ledger.models import Seal
 from bihuan.loops.models import Reckoning
@@ -30,7 +31,6 @@ from bihuan.policy.pages import proposal_of
 from bihuan.policy.queries import EVENT_KEY, event_in_use
 
 REFRESH_SECONDS = 30
-SOON = timedelta(hours=2)  # what a meeting looks ahead; a matter of display, no duty depends on it
 DENIED_SINCE = timedelta(hours=24)  # how far back refused requests are shown; a matter of display
 _UNIT_WORDS = {2: _lazy("县区"), 3: _lazy("乡镇"), 4: _lazy("村居")}
 _TITLES = {
@@ -117,14 +117,15 @@ def _shown(request: HttpRequest, here: queries.Place) -> dict[str, Any]:
             "url": f"/overview/{here.unit}/figures",
             "every": REFRESH_SECONDS,
             "cut_off": now,
-            "verify_at": now,
+            "verify_at": standing.counted_at(event, standing.STRAYS),
+            "counted_at": standing.counted_at(event, standing.SOON_DUE),
             "held": total.held,
             "new": total.new,
             "closed": total.closed,
             "late": total.late,
             "gap": len(gaps),
             "phone_only": queries.number_only(event, units) if sees_people else None,
-            "late_soon": queries.due_until(event, units, now + SOON) if sees_people else 0,
+            "late_soon": queries.due_soon(event, units) if sees_people else 0,
             "urls": _urls(here.unit),
         },
         "units": lines_below,

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from bihuan.kernel import clock
+from bihuan.leads import standing
 from bihuan.leads.loops import VERIFY
 from bihuan.leads.queries import LATE, PAGE_ROWS, rows
 from bihuan.loops import tallies
@@ -77,12 +78,8 @@ def place(unit: int) -> Place | None:
 
 
 def helped_by_owner(event: int) -> list[dict[str, Any]]:
-    """Open late duties for which help was asked, by owner and by the highest desk asked. One statement."""
-    return rows(
-        f"SELECT l.owner, a.unit AS asked, count(*) AS n FROM ({_ASKED}) a JOIN loop l ON l.id = a.loop"
-        f" WHERE l.closed_at IS NULL AND l.event = %s AND {LATE} GROUP BY 1, 2",
-        [event],
-    )
+    """Open late duties for which help was asked, by owner and by the highest desk asked, as last counted."""
+    return rows("SELECT unit AS owner, asked, n FROM standing WHERE event = %s AND what = %s AND unit > 0", [event, standing.HELPED])
 
 
 def figures_by_unit(event: int) -> dict[int, Figures]:
@@ -114,16 +111,20 @@ def summed(
 
 
 def number_only(event: int, units: Sequence[int]) -> int:
-    where, given = condition("phone_only", event, units, ())
-    return rows(f"SELECT count(*) AS n FROM loop l WHERE {where}", given)[0]["n"]
+    """Open verifications of whom nothing is known but a number, as last counted."""
+    return _standing(event, standing.NUMBER_ONLY, units)
 
 
-def due_until(event: int, units: Sequence[int], until: datetime) -> int:
-    """Duties that are not late yet and will be by then, if nothing is done."""
-    return rows(
-        "SELECT count(*) AS n FROM loop l WHERE l.closed_at IS NULL AND l.event = %s AND l.owner = ANY(%s) AND l.due_at >= %s AND l.due_at < %s",
-        [event, list(units), clock.now(), until],
-    )[0]["n"]
+def due_soon(event: int, units: Sequence[int]) -> int:
+    """Duties that were not late yet and will be within `standing.SOON`, if nothing is done; as last counted."""
+    return _standing(event, standing.SOON_DUE, units)
+
+
+def _standing(event: int, what: str, units: Sequence[int]) -> int:
+    found = rows(
+        "SELECT coalesce(sum(n), 0)::int AS n FROM standing WHERE event = %s AND what = %s AND unit = ANY(%s)", [event, what, list(units)]
+    )
+    return found[0]["n"]
 
 
 def condition(what: str, event: int, units: Sequence[int], below: Sequence[int]) -> tuple[str, dict[str, Any]]:
@@ -147,17 +148,12 @@ def count(where: str, given: dict[str, Any]) -> int:
 
 
 def unreconciled(event: int) -> list[dict[str, Any]]:
-    """Leads in sight without any duty to verify them, open or ended: nobody may be among them. At most a page.
-
-    A cheap part of what `verify` recounts over everything.
-    """
+    """Leads in sight without any duty to verify them, open or ended, as the worker last found them: nobody may be among them."""
     return rows(
         f"""
-        SELECT le.id AS lead, le.subject, le.event FROM lead le
-        WHERE le.event = %(event)s AND le.merged_into IS NULL
+        SELECT le.id AS lead, le.subject, le.event FROM stray s JOIN lead le ON le.id = s.lead
+        WHERE s.event = %(event)s AND le.merged_into IS NULL
           AND NOT EXISTS (SELECT 1 FROM loop l WHERE l.subject = le.subject AND l.key = le.key AND l.event = le.event AND l.kind = %(kind)s)
-          AND NOT EXISTS (SELECT 1 FROM cluster c JOIN cluster m ON m.root = c.root
-                          JOIN loop l ON l.subject = m.subject AND l.event = le.event AND l.kind = %(kind)s WHERE c.subject = le.subject)
         ORDER BY le.id LIMIT {PAGE_ROWS}
         """,
         {"event": event, "kind": VERIFY.name},
@@ -165,20 +161,18 @@ def unreconciled(event: int) -> list[dict[str, Any]]:
 
 
 def asked_of(unit: int, event: int) -> list[dict[str, Any]]:
-    """Units below that ask this desk for help: villages and people late, since when, and how often they have called."""
+    """Units below that ask this desk for help: villages and people late, since when, and how often they have called; as last counted."""
     return rows(
-        f"""
-        WITH l AS (SELECT l.id, l.owner, l.subject, l.key, min(f.bucket) AS since FROM fired f JOIN loop l ON l.id = f.loop
-                   WHERE f.unit = %(unit)s AND l.owner <> f.unit AND l.closed_at IS NULL AND l.event = %(event)s AND {LATE} GROUP BY 1, 2, 3, 4)
+        """
         SELECT coalesce(up.unit_id, o.id) AS unit, coalesce(up.name, r.name) AS name, coalesce(up.phone, o.phone) AS phone,
-               count(DISTINCT l.owner) AS n_units, count(*) AS n, min(l.since) AS since,
-               coalesce(sum((SELECT count(*) FROM fact t WHERE t.subject = l.subject AND t.kind = 'leads.contact_tried' AND t.event = %(event)s)), 0)::int AS tries
-        FROM l JOIN unit o ON o.id = l.owner JOIN region r ON r.id = o.region_id
+               count(DISTINCT s.unit) AS n_units, sum(s.n)::int AS n, min(s.since) AS since, sum(s.tries)::int AS tries
+        FROM standing s JOIN unit o ON o.id = s.unit JOIN region r ON r.id = o.region_id
         LEFT JOIN LATERAL (SELECT p.id AS unit_id, pr.name, p.phone FROM unit_line ul JOIN unit p ON p.id = ul.above_id JOIN region pr ON pr.id = p.region_id
                            WHERE ul.unit_id = o.id AND p.parent_id = %(unit)s ORDER BY ul.steps LIMIT 1) up ON TRUE
-        GROUP BY 1, 2, 3 ORDER BY count(*) DESC, 2 LIMIT 20
+        WHERE s.event = %(event)s AND s.what = %(what)s AND s.asked = %(unit)s
+        GROUP BY 1, 2, 3 ORDER BY sum(s.n) DESC, 2 LIMIT 20
         """,
-        {"unit": unit, "event": event},
+        {"unit": unit, "event": event, "what": standing.ASKED},
     )
 
 

@@ -9,12 +9,14 @@ is its best evidence, and its root.
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import F, Q
+from django.db.models.functions import Substr
 
 
 class Person(models.Model):
     """What may be searched about an alias with a name or a document. `name` is the first spelling seen.
 
-    `pinyin` and `initials` (wangxiaomei, wxm) follow from `name_key` by `sounds.spoken`.
+    `pinyin` and `initials` (wangxiaomei, wxm) follow from `name_key` by `sounds.spoken`; `given` is the name without its
+    first sign, by which people are sought who are known as 小梅.
 
     `minor` is judged from the document on the opening day of each event in which it was seen: true while all of them
     found the person under age; null where no document tells. The day of birth itself stays sealed.
@@ -27,6 +29,7 @@ class Person(models.Model):
     name_key = models.TextField(default="")
     pinyin = models.TextField(default="")
     initials = models.TextField(default="")
+    given = models.GeneratedField(expression=Substr("name_key", 2), output_field=models.TextField(), db_persist=True)
     sex = models.TextField(default="")
     marks = ArrayField(models.TextField(), default=list)
 
@@ -36,7 +39,7 @@ class Person(models.Model):
         # The beginning of a name, of its pinyin or of its initials is looked up, in byte order.
         indexes = [
             models.Index(fields=[column], name=f"person_{name}", opclasses=["text_pattern_ops"], condition=~Q(**{column: ""}))
-            for column, name in (("name_key", "name"), ("pinyin", "pinyin"), ("initials", "initials"))
+            for column, name in (("name_key", "name"), ("pinyin", "pinyin"), ("initials", "initials"), ("given", "given"))
         ]
 
 

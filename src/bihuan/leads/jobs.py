@@ -1,10 +1,11 @@
-"""The worker's part: lists whose time is over."""
+"""The worker's part: figures that are counted now and then, lists whose time is over."""
 
 from __future__ import annotations
 
 from django.db import connection, transaction
 
 from bihuan.kernel import clock
+from bihuan.leads import standing
 
 
 def end_lists() -> int:
@@ -20,4 +21,8 @@ def end_lists() -> int:
         return cursor.fetchone()[0]
 
 
-PERIODIC = [("leads.end_lists", 3600, end_lists)]
+PERIODIC = [
+    ("leads.count_standing", 60, standing.count),
+    ("leads.find_strays", 300, standing.find_strays),
+    ("leads.end_lists", 3600, end_lists),
+]

@@ -34,6 +34,40 @@ class Lead(models.Model):
             models.CheckConstraint(condition=models.Q(precision__in=["village", "county", "none"]), name="lead_precision_known"),
             models.UniqueConstraint(fields=["event", "subject", "key"], name="lead_once"),
         ]
+        indexes = [models.Index(fields=["desk", "first_reported_at"], name="lead_desk", condition=models.Q(merged_into=None))]
+
+
+class Standing(models.Model):
+    """A figure that would take a look at everybody, counted once a minute (`standing.count`): of the duties that `unit` holds.
+
+    `asked` is the desk that was asked for help, 0 where that is no matter; `since` and `tries` say since when and how often
+    people were called. The row of unit 0 says when the figure was counted (`at`), also where there was nothing to count.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    event = models.IntegerField()
+    what = models.TextField()
+    unit = models.IntegerField()
+    asked = models.IntegerField(default=0)
+    n = models.IntegerField()
+    since = models.DateTimeField(null=True)
+    tries = models.IntegerField(default=0)
+    at = models.DateTimeField()
+
+    class Meta:
+        db_table = "standing"
+        indexes = [models.Index(fields=["event", "what", "asked"], name="standing_what")]
+
+
+class Stray(models.Model):
+    """A lead that nobody has a duty to verify, as the worker last found it: there should be none. Who sees the lead sees it named."""
+
+    lead = models.UUIDField(primary_key=True)
+    event = models.IntegerField()
+    found_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "stray"
 
 
 class LeadReported(models.Model):

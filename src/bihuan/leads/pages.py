@@ -8,6 +8,7 @@ from bihuan.leads import bulk_pages, call_pages, correct_pages, find_pages, lead
 
 urlpatterns = [
     path("duties", work_pages.my_work, name="work"),
+    path("units/below", work_pages.units_below),
     *(path(f"duties/{verb}", work_pages.move, {"verb": verb}) for verb in ("accept", "assign", "return", "decline", "reassign")),
     path("undo/<uuid:act>", work_pages.undo),
     path("lists", list_pages.lists, name="lists"),

@@ -28,6 +28,7 @@ from bihuan.policy import pack as packs
 from bihuan.regions import queries as regions
 
 PAGE_ROWS = 50
+MANY = 1_000  # what the chips of my work count up to
 STATES = ("mine", "offered", "late", "helped", "all")
 
 _PEOPLE = "l.subject IN (SELECT m.subject FROM cluster m JOIN cluster x ON x.root = m.root {where})"
@@ -136,8 +137,12 @@ def page_of(where: str, given: Mapping[str, Any], *, after: str = "", before: st
 
 
 def counts_of_states(unit: int, now: datetime, tomorrow: datetime, *, wide: bool) -> dict[str, int]:
-    """How many duties each state lists; `wide` counts the whole range too. One statement."""
-    in_range = "(SELECT count(*) FROM loop l WHERE l.closed_at IS NULL{})"
+    """How many duties each state lists; `wide` counts the whole range too. One statement.
+
+    Nobody reads more than `MANY` lines: beyond it the count stops, and MANY + 1 stands for “more”. Figures that must be exact
+    are those of the overview.
+    """
+    in_range = f"(SELECT count(*) FROM (SELECT 1 FROM loop l WHERE l.closed_at IS NULL{{}} LIMIT {MANY + 1}) x)"
     parts = {
         "mine": in_range.format(" AND l.owner = %(unit)s"),
         "today": in_range.format(" AND l.owner = %(unit)s AND l.due_at < %(tomorrow)s"),

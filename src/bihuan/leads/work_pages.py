@@ -94,7 +94,7 @@ def my_work(request: HttpRequest) -> HttpResponse:
         "bulk": bulk,
         "assignees": queries.officers_of(post.unit_id) if bulk and state == "mine" else [],
         "return_reasons": [{"code": code, "sentence": text} for code, text in forms.RETURNS.items()],
-        "targets": targets(below, post) if bulk and state != "offered" else [],
+        "many": queries.MANY,
         "act": new_act(),
         "here": request.get_full_path(),
         "batch": {
@@ -108,7 +108,7 @@ def my_work(request: HttpRequest) -> HttpResponse:
         "asked": {"n": n["helped"], "url": _link("/duties", state="helped")} if not village and n["helped"] else None,
         "page": {
             "shown": len(rows),
-            "total": n[state] if not (q or kind or unit or village) else None,
+            "total": n[state] if not (q or kind or unit or village) and n[state] <= queries.MANY else None,
             "before_url": _link("/duties", **kept, before=page.before) if page.before else "",
             "after_url": _link("/duties", **kept, after=page.after) if page.after else "",
         },
@@ -133,6 +133,14 @@ def _undo_many(request: HttpRequest, act: UUID) -> HttpResponse:
 
 def _wants_rows(request: HttpRequest) -> bool:
     return bool(request.htmx) and request.htmx.target == "work"
+
+
+@require_safe
+def units_below(request: HttpRequest) -> HttpResponse:
+    """The units to which duties may be reassigned, asked for when somebody opens that box: a city has two thousand."""
+    post = allow(request, Permission.DUTY_MOVE)
+    below = [] if post.role == Role.VILLAGE_WORKER else queries.units_below(post.unit_id)
+    return render(request, "leads/_units_below.html", {"groups": targets(below, post)})
 
 
 def targets(below: list[dict[str, Any]], post: Any) -> list[dict[str, Any]]:

@@ -11,7 +11,7 @@ import click
 from bihuan.site.cli import Run, command
 from bihuan.site.home import REPO
 
-NAMES = ("intake", "tick", "record", "bulk")
+NAMES = ("intake", "lists", "tick", "record", "bulk")
 
 
 def register(cli: click.Group) -> None:

@@ -6,6 +6,7 @@ a page that must agree with its own figures passes `desk.now` (the context of ba
 
 from __future__ import annotations
 
+import functools
 from datetime import date, datetime, timedelta
 
 from django import template
@@ -40,6 +41,7 @@ def _day(day: date, today: date) -> str:
 
 
 @register.simple_tag
+@functools.lru_cache(maxsize=1000)  # a page of lines draws hundreds, all alike
 def icon(name: str, label: str = "") -> SafeString:
     """A drawing of the sprite. With a label it speaks for itself; without one a word must stand beside it."""
     href = f"{static('img/icons.svg')}#{name}"
@@ -136,6 +138,12 @@ def epoch(value: datetime) -> str:
 def figure(value: int | None) -> str:
     """1463 -> 1,463; None (not known) -> —."""
     return "—" if value is None else f"{value:,}"
+
+
+@register.filter
+def up_to(value: int | None, most: int) -> str:
+    """A count that stopped beyond `most`: 812, 1,000+."""
+    return figure(value) if value is None or value <= most else f"{figure(most)}+"
 
 
 @register.filter
