@@ -9,7 +9,7 @@ from bihuan.ledger import destruction
 # What stays when an event's data go, and why: no person of an event stands in it.
 KEPT = {
     "the ledger's own proof": {"seal", "destroyed_leaf", "ending", "destruction_begun", "destruction_certified"},
-    "counts, no person": {"tally", "reckoning"},
+    "counts, no person": {"tally", "reckoning", "standing"},
     "rules and clocks": {"adoption", "adoption_proposal", "event", "installation", "rung", "tick", "job_run"},
     "the map of command": {"region", "region_scope", "unit", "unit_line"},
     "a fingerprint of the names of columns, and their order": {"intake_mapping"},

@@ -8,5 +8,9 @@ from bihuan.ledger.destruction import Part, Rows, register
 _OF_EVENT = "EXISTS (SELECT 1 FROM unnest(t.loops) AS x(loop) JOIN loop l ON l.id = x.loop WHERE l.event = %(event)s)"
 
 register(
-    Part("leads", order=100, rows=(Rows("lead"), Rows("duty_list", _OF_EVENT), Rows("bulk_part", _OF_EVENT), Rows("bulk_act", _OF_EVENT)))
+    Part(
+        "leads",
+        order=100,
+        rows=(Rows("lead"), Rows("stray"), Rows("duty_list", _OF_EVENT), Rows("bulk_part", _OF_EVENT), Rows("bulk_act", _OF_EVENT)),
+    )
 )

@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('identity', '0004_searches'),
+        ('identity', '0005_near_doubts'),
         ('subjects', '0002_units'),
     ]
 
