@@ -258,6 +258,8 @@ def fetch(to: Path) -> Fetched:
                 "The log was not fetched for too long and the server has let it go. Make a whole copy now: backup make.",
             )
         at = clock.real_now()
+        # A restore to a moment stops at the first commit after it: so that up to `at` there is one, also in a quiet hour.
+        db.execute("SELECT pg_logical_emit_message(true, 'bihuan', 'backup')")
         end = str(db.execute("SELECT pg_current_wal_insert_lsn()").fetchone()[0])
         # The program stops at the first byte after `end`: so that there is one, and it is on the disk.
         db.execute("SELECT pg_logical_emit_message(false, 'bihuan', 'backup', true)")
