@@ -191,3 +191,31 @@ def test_a_forgotten_password_a_lost_factor_and_a_lock_out_are_mended(city):
     for words in ("解除暂停登录", "重设密码", "第二步验证被清除", "试错太多"):
         assert words in shown
     assert password not in shown
+
+
+def test_the_first_accounts_of_a_city_are_made_at_the_server(city, tmp_path):
+    """`city officer` and `city factors`, as the operator types them."""
+    import json
+    import os
+    import subprocess
+    import sys
+    from pathlib import Path
+
+    repo = Path(__file__).resolve().parents[2]
+
+    def bihuan(*arguments: str) -> dict:
+        environment = os.environ | {"PYTHONPATH": str(repo / "src"), "BIHUAN_DATABASE": city}
+        command = [sys.executable, "-m", "bihuan", "city", *arguments, "--json"]
+        done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=120)
+        return json.loads(done.stdout.splitlines()[0])
+
+    desk = str(access.post_of("shi").unit_id)
+    made = bihuan("officer", "second.an", "security_admin", desk, "--name", "卫安全")
+    assert len(made["password"]) == 14
+    assert Officer.objects.get(login="second.an").must_change
+    assert bihuan("officer", "x", "king", desk, "--name", "某")["refused"]["code"] == "role_unknown"
+    village = str(access.post_of("cun").unit_id)
+    assert bihuan("officer", "cun2", "village_worker", village, "--name", "周村助", "--phone", "10000000002")["password"] == ""
+    assert bihuan("factors", "shi")["ok"]
+    assert not Officer.objects.filter(login="shi", totp__isnull=False).exists()
+    assert SecurityLog.objects.filter(what="factors_removed").count() == 1

@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
-from bihuan.access import actions, holdings, queries
+from bihuan.access import actions, holdings, limits, queries
 from bihuan.access.middleware import allow, refusal
 from bihuan.access.models import Device, Post
 from bihuan.access.pages import act_of, error_of, new_act, number
@@ -95,7 +95,9 @@ def code(request: HttpRequest) -> HttpResponse:
     if isinstance(made, Refused):
         return refusal(request, made)
     row = queries.officers(post, roles=_BY_PHONE, only=[made.officer])[0]
-    return render(request, "access/code.html", {"section": "roster", "row": row, "code": made.code, "until": made.until})
+    return render(
+        request, "access/code.html", {"section": "roster", "row": row, "code": made.code, "minutes": limits.of("BIHUAN_CODE_MINUTES")}
+    )
 
 
 @never_cache

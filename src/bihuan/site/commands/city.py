@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from datetime import timedelta
 from typing import Any
 
@@ -86,27 +85,52 @@ def register(cli: click.Group) -> None:
 
     @command(city, "officer", role="work")
     @click.argument("login")
-    @click.argument("role", type=click.Choice(["city_desk", "county_desk", "township_desk", "village_worker", "list_sender", "auditor"]))
+    @click.argument("role")
     @click.argument("unit", type=int)
     @click.option("--name", required=True, help="姓名 / name")
-    def officer(run: Run, login: str, role: str, unit: int, name: str) -> dict[str, Any]:
+    @click.option("--phone", default="", help="手机号，村居人员用它登录 / mobile number, by which a village worker signs in")
+    def officer(run: Run, login: str, role: str, unit: int, name: str, phone: str) -> dict[str, Any]:
         """给 LOGIN 一个岗位（单位编号见 regions units）/ give LOGIN a post; a new officer gets a password, shown once."""
         from django.contrib.auth.hashers import make_password
         from django.db import transaction
         from psycopg.types.range import DateRange
 
+        from bihuan.access import log, secrets
         from bihuan.access.models import Officer, Post
+        from bihuan.access.permissions import Role
         from bihuan.kernel import clock
         from bihuan.regions import queries
 
+        if role not in Role.values:
+            raise Refused(
+                "role_unknown", f"没有 {role} 这种岗位：{'、'.join(Role.values)}", f"No role {role}: {', '.join(Role.values)}", role
+            )
         if queries.unit_row(unit) is None:
             raise Refused("unit_unknown", f"没有编号为 {unit} 的单位。", f"There is no unit {unit}.", str(unit))
         password = None
         with transaction.atomic():
             known = Officer.objects.filter(login=login).first()
             if known is None:
-                password = "-".join(secrets.token_hex(2) for _ in range(3))
-                known = Officer.objects.create(login=login, name=name, password=make_password(password))
+                password = "" if phone and Role(role).signs_in_by_phone else secrets.new_password()
+                known = Officer.objects.create(
+                    login=login, name=name, phone=phone, password=make_password(password or None), must_change=bool(password),
+                    password_at=clock.real_now() if password else None,
+                )  # fmt: skip
+                log.note("officer_made", about=known.pk, detail=f"{login} {role} {unit} console")
             Post.objects.get_or_create(officer=known, unit_id=unit, role=role, defaults={"valid": DateRange(clock.today(), None)})
         run.say(f"{login} {role} {unit}" + (f"  密码（只显示一次）/ password, shown once: {password}" if password else ""))
         return {"ok": True, "login": login, "password": password}
+
+    @command(city, "factors", role="work")
+    @click.argument("login")
+    def factors(run: Run, login: str) -> dict[str, Any]:
+        """清除 LOGIN 的第二步验证，登录时重新绑定 / forget LOGIN's second factors; new ones are bound at the next sign-in."""
+        from bihuan.access import log, second_factor, sessions
+        from bihuan.access.queries import post_of
+
+        officer = post_of(login).officer_id
+        second_factor.remove_all(officer)
+        ended = sessions.end_all(officer, "factors_removed")
+        log.note("factors_removed", about=officer, detail="console")
+        run.say(f"{login}：已清除，{ended} 处登录已结束 / cleared, {ended} sign-ins ended")
+        return {"ok": True, "login": login, "ended": ended}

@@ -25,3 +25,5 @@ if (limit > 0) {
     location.replace(`/unlock?next=${encodeURIComponent(after)}`);
   }, 5000);
 }
+// A page that the browser kept in memory is not shown again without asking: it may be somebody else's by now.
+addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
