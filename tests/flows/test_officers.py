@@ -219,3 +219,43 @@ def test_the_first_accounts_of_a_city_are_made_at_the_server(city, tmp_path):
     assert bihuan("factors", "shi")["ok"]
     assert not Officer.objects.filter(login="shi", totp__isnull=False).exists()
     assert SecurityLog.objects.filter(what="factors_removed").count() == 1
+
+
+def test_pages_of_accounts_are_complete_in_english(city, as_role):
+    """No Chinese is left but names of people and units, and the word for the other language."""
+    with as_role("superuser") as db:
+        names = [n for (n,) in db.execute("SELECT name FROM unit UNION SELECT name FROM region UNION SELECT name FROM officer").fetchall()]
+    names = sorted({*names, "中文"}, key=len, reverse=True)
+    officer, turn = access.post_of("cun").officer_id, access.post_of("cun").id
+    actions.give_code(by=access.post_of("zhen"), officer=officer)
+    asked = {
+        "zhen": [
+            "/account",
+            "/account/password",
+            "/account/second-factor",
+            "/second-factor",
+            "/roster",
+            f"/roster/{turn}",
+            "/account/device",
+        ],
+        "anquan": ["/officers", "/officers?view=ended", "/officers/new", f"/officers/{officer}"],
+        "shenji": ["/security-log"],
+        "xitong": ["/system"],
+    }
+    left = {}
+    for login, urls in asked.items():
+        made = client(login, "en")
+        pages = {url: page(made, url) for url in urls}
+        if login == "zhen":
+            pages["code"] = unescape(made.post("/roster/code", {"officer": officer}).content.decode())
+            made.post("/lock")
+            pages["/unlock"] = page(made, "/unlock")
+            pages["/sign-in"] = page(Client(headers={"host": "localhost", "accept-language": "en"}), "/sign-in")
+        for url, html in pages.items():
+            said = re.sub(r"<script.*?</script>", "", html, flags=re.S)
+            text = re.sub(r"<[^>]+>", " ", said) + " ".join(re.findall(r'(?:aria-label|title|placeholder|alt)="([^"]*)"', said))
+            for name in names:
+                text = text.replace(name, " ")
+            if found := re.findall(r"[一-鿿][一-鿿，。；：、（）]*", text):
+                left[url] = sorted(set(found))[:8]
+    assert left == {}
