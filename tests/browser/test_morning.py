@@ -38,7 +38,7 @@ def test_signing_in_and_out(five, sign_in, live_server):
     page.fill("#id_login", "cun")
     page.fill("#id_password", "wrong")
     page.get_by_role("button", name="登录").click()
-    assert page.locator("[data-errors]").inner_text().count("账号或密码不对") == 1
+    assert page.locator("[data-errors]").inner_text().count("账号、密码或验证码不对") == 1
 
 
 def test_a_village_works_through_five_people_on_a_telephone(five, sign_in):
