@@ -76,6 +76,6 @@ def saved(request: HttpRequest, lead: Lead, act_id: UUID, text: str) -> HttpResp
         row = lines(request, coming, clock.now())[0] if coming else None
         following = {"name": row["name"], "url": row["act_url"]} if row and row["act_url"] else None
         context = {"text": text, "next": following, "undo": undo_shown}
-        response = render(request, "leads/saved.html", context)
+        response = render(request, "leads/_saved.html", context)
         response.headers["HX-Trigger"] = "work-changed"
         return response
