@@ -27,6 +27,16 @@ $$("[data-size-toggle]").forEach((button) => {
 });
 $$("[data-print]").forEach((button) => { button.hidden = false; button.addEventListener("click", () => print()); });
 
+// A table wider than the screen is moved by the arrow keys as well: whoever has no mouse must be able to stand on it.
+function reach() {
+  $$(".scroll").forEach((area) => {
+    if (area.scrollWidth > area.clientWidth && !area.hasAttribute("tabindex")) area.tabIndex = 0;
+  });
+}
+reach();
+addEventListener("resize", reach);
+document.addEventListener("htmx:afterSettle", reach);
+
 // Menus close when one looks elsewhere.
 document.addEventListener("click", (event) => {
   $$("details.menu[open]").forEach((menu) => { if (!menu.contains(event.target)) menu.open = false; });
