@@ -100,6 +100,8 @@ def looked_at(page: Any, url: str, narrow: bool) -> list[str]:
     """What is wrong with a page, in words."""
     answer = page.goto(url)
     found = [f"answered {answer.status}"] if answer.status >= 500 else []
+    if "<html" not in answer.text()[:400]:
+        return found  # a part that a page fetches is looked at within that page
     result = page.evaluate("(options) => axe.run(document, options)", AXE)
     found += [
         f"axe {v['impact']} {v['id']}: {[n['html'][:160] for n in v['nodes'][:3]]} {v['nodes'][0].get('failureSummary', '')[:200]}"
