@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy as _lazy
 from django.views.decorators.http import require_http_methods
 
 from bihuan.access.middleware import allow, reading
-from bihuan.access.pages import act_of, error_of, new_act, once
+from bihuan.access.pages import act_of, error_of, new_act, number, once
 from bihuan.access.permissions import Permission
 from bihuan.identity import actions as identity
 from bihuan.identity import masks, near
@@ -74,8 +74,7 @@ def same(request: HttpRequest, a: UUID, b: UUID) -> HttpResponse:
 def _decide(request: HttpRequest, post: Any, decision: str, a: UUID, b: UUID, asked: Any, event: int, act: UUID) -> Any:
     note = " ".join(request.POST.get("note", "").split())[:200]
     if decision == "later":
-        unit = request.POST.get("ask", "")
-        ask = int(unit) if unit.isascii() and unit.isdigit() and len(unit) < 10 else None
+        ask = number(request.POST.get("ask", "")) or None
         return identity.put_off(by=post, event=event, a=a, b=b, ask=ask, note=note, act=act)
     if decision not in ("same", "different"):
         return Refused("decision_missing", "请选是、不是，或还定不了。", "Choose: the same, not the same, or not known yet.", "decision")

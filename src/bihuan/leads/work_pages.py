@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
 from bihuan.access.middleware import allow, reading
-from bihuan.access.pages import act_of, new_act, once
+from bihuan.access.pages import act_of, new_act, number, once
 from bihuan.access.permissions import Permission, Role
 from bihuan.kernel import clock, ids
 from bihuan.kernel.refused import Refused
@@ -178,15 +178,13 @@ def move(request: HttpRequest, verb: str) -> HttpResponse:
     if verb == "accept":
         call, text = (actions.accept, {}), _("已接收 %(n)s 件")
     elif verb == "assign":
-        officer = request.POST.get("assignee", "")
-        chosen = int(officer) if officer.isdecimal() and len(officer) < 10 else None
-        call, text = (actions.assign, {"officer": chosen}), _("已分派 %(n)s 件")
+        call, text = (actions.assign, {"officer": number(request.POST.get("assignee", "")) or None}), _("已分派 %(n)s 件")
     elif verb == "reassign":
-        unit = request.POST.get("to_unit", "")
-        if not unit.isdecimal() or len(unit) > 9:
+        unit = number(request.POST.get("to_unit", ""))
+        if not unit:
             raise Refused("unit_missing", "请选择改派给哪个单位。", "Please choose the unit.", "to_unit")
         reason = reason or "上级改派"
-        call, text = (actions.reassign, {"to_unit": int(unit), "reason": reason}), _("已改派 %(n)s 件")
+        call, text = (actions.reassign, {"to_unit": unit, "reason": reason}), _("已改派 %(n)s 件")
     else:  # declined: offered to us; returned: held by us, offered to the desk above
         call, text = (actions.decline if verb == "decline" else actions.give_back, {"reason": reason}), _("已退回 %(n)s 件")
     action, more = call

@@ -14,7 +14,7 @@ from django.views.decorators.http import require_POST, require_safe
 from bihuan.access import second_factor
 from bihuan.access.middleware import allow, reading
 from bihuan.access.models import Post
-from bihuan.access.pages import error_of
+from bihuan.access.pages import error_of, number
 from bihuan.access.permissions import Permission
 from bihuan.kernel.refused import Refused
 from bihuan.loops import ending
@@ -32,15 +32,10 @@ def _counted(counts: dict[str, int]) -> list[tuple[str, Any, int]]:
     return [(table, _WORDS.get(table, ""), n) for table, n in counts.items() if n]
 
 
-def _number(text: str | None) -> int:
-    """0 names no event."""
-    return int(text) if text and text.isascii() and text.isdigit() and len(text) < 10 else 0
-
-
 @never_cache
 @require_safe
 def events(request: HttpRequest) -> HttpResponse:
-    return _page(request, allow(request, Permission.EVENT_END), _number(request.GET.get("event")))
+    return _page(request, allow(request, Permission.EVENT_END), number(request.GET.get("event", "")))
 
 
 def _page(request: HttpRequest, post: Post, event: int, errors: list | None = None, reason: str = "") -> HttpResponse:
@@ -56,14 +51,14 @@ def _page(request: HttpRequest, post: Post, event: int, errors: list | None = No
 
 @require_POST
 def ask(request: HttpRequest) -> HttpResponse:
-    post, event = allow(request, Permission.EVENT_END), _number(request.POST.get("event"))
+    post, event = allow(request, Permission.EVENT_END), number(request.POST.get("event", ""))
     second_factor.require_fresh(request)
     return _answered(request, post, event, ending.ask(by=post, event=event, reason=request.POST.get("reason", "")))
 
 
 @require_POST
 def sign(request: HttpRequest) -> HttpResponse:
-    post, event = allow(request, Permission.EVENT_END), _number(request.POST.get("event"))
+    post, event = allow(request, Permission.EVENT_END), number(request.POST.get("event", ""))
     second_factor.require_fresh(request)
     return _answered(request, post, event, ending.sign(by=post, event=event))
 
@@ -80,7 +75,7 @@ def _answered(request: HttpRequest, post: Post, event: int, answer: object) -> H
 def certificate(request: HttpRequest) -> HttpResponse:
     """To be printed; shown only when it is word for word the one whose hash stands in the ledger."""
     post = allow(request, Permission.EVENT_END)
-    said, final = ending.certificate_for(by=post, event=_number(request.GET.get("event")))
+    said, final = ending.certificate_for(by=post, event=number(request.GET.get("event", "")))
     context = {"section": "accounts", "said": said, "final": final, "counts": _counted(said["destroyed"])}
     return render(request, "loops/certificate.html", context)
 

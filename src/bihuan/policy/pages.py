@@ -17,7 +17,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from bihuan.access import second_factor
 from bihuan.access.middleware import allow, reading
 from bihuan.access.models import Post
-from bihuan.access.pages import act_of, error_of, new_act, next_url
+from bihuan.access.pages import act_of, error_of, new_act, next_url, number
 from bihuan.access.permissions import Permission
 from bihuan.kernel import clock
 from bihuan.kernel.refused import Refused
@@ -70,8 +70,7 @@ def _here(request: HttpRequest, given: dict[str, str]) -> Here:
         raise Refused("no_event", "没有进行中的事件，请先建立事件。", "No event is open; open one first.")
     wanted = given.get("event") or str(request.session.get(EVENT_KEY, ""))
     event = next((e for e in events if str(e.id) == wanted), events[0])
-    asked = given.get("region", "")
-    wanted_region = int(asked) if asked.isdigit() else post.unit.region_id
+    wanted_region = number(given.get("region", "")) or post.unit.region_id
     region = Region.objects.filter(pk=wanted_region, **_scope_within(lo, hi, today)).first()
     if region is None:
         raise Refused("unit_not_found", "没有这个地区，或不归您看。", "There is no such region, or it is not yours.")
