@@ -8,23 +8,28 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from uuid import UUID
 
 from django.db import connection
 from psycopg.pq import TransactionStatus
 
+# The lock of a person, whichever of the aliases is named: the last eight bytes of the first among them.
+_PERSON = """SELECT pg_advisory_xact_lock(('x' || right(replace(coalesce((SELECT root FROM cluster WHERE subject = '{0}'), '{0}')::text,
+  '-', ''), 16))::bit(64)::bigint)"""
+
 
 @contextmanager
-def engine(hold: int | None = None) -> Iterator[None]:
+def engine(hold: UUID | None = None) -> Iterator[None]:
     """Inside a transaction: write as `bihuan_engine`. May be nested; temporary tables are made after the switch.
 
-    `hold`: an advisory lock until the transaction ends, taken in the same message as the switch.
+    `hold`: an alias; its person is locked until the transaction ends, in the same message as the switch.
     """
     if not connection.in_atomic_block:
         raise RuntimeError("the engine writes inside a transaction only")
     depth = getattr(connection, "bihuan_engine_depth", 0)
     wanted = ["SET LOCAL ROLE bihuan_engine"] if depth == 0 else []
     if hold is not None:
-        wanted.append(f"SELECT pg_advisory_xact_lock({hold:d})")
+        wanted.append(_PERSON.format(UUID(str(hold))))
     if wanted:
         with connection.cursor() as cursor:
             cursor.execute("; ".join(wanted))

@@ -24,7 +24,7 @@ from bihuan.kernel.refused import Refused
 from bihuan.ledger.kinds import FactKind
 from bihuan.ledger.kinds import kind as fact_kind
 from bihuan.loops import declare, facts, meanwhile
-from bihuan.loops.record import Done, lock_of, record, record_many, rings
+from bihuan.loops.record import Done, record, record_many, rings
 from bihuan.policy import pack as packs
 
 BULK_MAX = 10_000
@@ -163,9 +163,10 @@ o AS (
   INSERT INTO loop (event, region, scope, owner, due_at, opened_at, subject, opened_by, kind, key, pack)
   -- of several duties of one person that ended together, one is owed again
   SELECT DISTINCT ON (l.event, l.kind, l.key, coalesce(c.root, l.subject))
-         l.event, l.region, l.scope, coalesce(un.successor_id, l.owner),
+         l.event, l.region, coalesce(rs.scope, l.scope), coalesce(un.successor_id, l.owner),
          w.due_at, %(now)s, l.subject, w.fact, l.kind, l.key, l.pack
   FROM w JOIN loop l ON l.id = w.loop JOIN unit un ON un.id = l.owner LEFT JOIN cluster c ON c.subject = l.subject
+  LEFT JOIN region_scope rs ON rs.region_id = l.region AND rs.valid @> %(day)s::date  -- the place may have been recoded since
   WHERE l.closed_at IS NOT NULL AND NOT EXISTS (
     SELECT 1 FROM loop other LEFT JOIN cluster c2 ON c2.subject = other.subject
     WHERE other.closed_at IS NULL AND other.event = l.event AND other.kind = l.kind AND other.key = l.key
@@ -602,7 +603,8 @@ def _one_withdrawal_of(act: UUID) -> None:
 
 def _hold(subjects: Sequence[UUID]) -> None:
     """Nothing is said of these persons by a single record until we are done: what follows from a withdrawal is judged by all
-    that stands. Their duties first, as every act on a duty does.
+    that stands, and an answer that is being saved at that moment must be there, or not begun. Their duties first, as every
+    act on a duty does; then each of their aliases, whichever of them a record holds as the person's first.
     """
     aliases = _rows(
         """
@@ -615,8 +617,8 @@ def _hold(subjects: Sequence[UUID]) -> None:
     if len(aliases) > HELD_MAX:
         return
     _rows("SELECT id FROM loop WHERE subject = ANY(%s) ORDER BY id FOR UPDATE", ([alias for (alias,) in aliases],))
-    for (alias,) in aliases:
-        _rows(f"SELECT pg_advisory_xact_lock({lock_of(alias)})")
+    locks = sorted(int.from_bytes(alias.bytes[8:], "big", signed=True) for (alias,) in aliases)
+    _rows("SELECT pg_advisory_xact_lock(k) FROM unnest(%s::bigint[]) k", (locks,))
 
 
 def withdraw(fact: UUID, *, event: int, subject: UUID, region: int | None, reason: str, by, act: UUID) -> Done:

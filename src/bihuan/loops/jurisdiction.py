@@ -36,6 +36,7 @@ def recode(*, by, region: int, new_scope: int | str, act: UUID, from_on: date | 
     """
     require(by, Permission.UNIT_CHANGE)
     with transaction.atomic(durable=True):
+        _nothing_opens()
         done = changes.recode(region, new_scope, from_on or clock.today())
         codes = {place: new for place, _, new in done.regions}
         with engine(), connection.cursor() as cursor:
@@ -69,9 +70,7 @@ def close_unit(*, by, unit: int, successor: int, act: UUID, on: date | None = No
     """
     require(by, Permission.UNIT_CHANGE)
     with transaction.atomic(durable=True):
-        # Nobody opens a duty at this unit while it ends.
-        with connection.cursor() as cursor:
-            cursor.execute("LOCK TABLE loop IN SHARE ROW EXCLUSIVE MODE")
+        _nothing_opens()
         done = changes.close_unit(unit, successor, on or clock.today())
         with engine(), connection.cursor() as cursor:
             cursor.execute("SELECT id FROM loop WHERE offered_to = %s AND closed_at IS NULL ORDER BY id FOR UPDATE", (unit,))
@@ -83,6 +82,12 @@ def close_unit(*, by, unit: int, successor: int, act: UUID, on: date | None = No
             unit_of = {i: done.successor for (i,) in cursor.fetchall()}
         moved = _route(unit_of, by, act, "单位撤销，由接续单位承办")
     return Changed(0, moved)
+
+
+def _nothing_opens() -> None:
+    """Nobody opens a duty while a place gets another code or a unit ends; what is being opened at this moment is waited for."""
+    with connection.cursor() as cursor:
+        cursor.execute("LOCK TABLE loop IN SHARE ROW EXCLUSIVE MODE")
 
 
 def _route(unit_of: dict[int, int], by, act: UUID, reason: str) -> int:

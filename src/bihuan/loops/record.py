@@ -64,15 +64,15 @@ class Decisions:
     def __init__(self) -> None:
         self.opens: list[tuple] = []  # combo, kind, owner, due_at, pack, rungs
         self.closes: list[tuple] = []  # combo, kind
-        self.extends: list[tuple] = []  # combo, kind, due_at, rungs
+        self.extends: list[tuple] = []  # combo, kind, pack, due_at, rungs
         self.ladders: dict[tuple[str, str], tuple] = {}
 
     def parameters(self) -> dict[str, list]:
         opens = list(zip(*self.opens, strict=True)) or [()] * 6
         closes = list(zip(*self.closes, strict=True)) or [()] * 2
-        extends = list(zip(*self.extends, strict=True)) or [()] * 4
+        extends = list(zip(*self.extends, strict=True)) or [()] * 5
         names = ("od_combo", "od_kind", "od_owner", "od_due", "od_pack", "od_rungs", "cd_combo", "cd_kind",
-                 "xd_combo", "xd_kind", "xd_due", "xd_rungs")  # fmt: skip
+                 "xd_combo", "xd_kind", "xd_pack", "xd_due", "xd_rungs")  # fmt: skip
         return {name: list(values) for name, values in zip(names, [*opens, *closes, *extends], strict=True)}
 
 
@@ -103,10 +103,22 @@ def reads_of(kind: FactKind) -> list[str]:
     return sorted(names)
 
 
-def decide(kind: FactKind, combos: Iterable[Mapping[str, Any]], event: int, now: datetime) -> Decisions:
+def packs_kept(kind: FactKind) -> list[tuple[str, str]]:
+    """(duty, pack) of the duties whose deadline such a fact moves: each keeps the rules under which it was opened."""
+    extended = [loop.name for loop in declare.extended_by(kind)]
+    if not extended:
+        return []
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT DISTINCT kind, pack FROM rung WHERE kind = ANY(%s) ORDER BY kind, pack", (extended,))
+        return cursor.fetchall()
+
+
+def decide(
+    kind: FactKind, combos: Iterable[Mapping[str, Any]], event: int, now: datetime, kept: Iterable[tuple[str, str]] = ()
+) -> Decisions:
     """Evaluate the declarations; each combo has `combo`, `scope` (where the fact lies) and what `reads_of` names.
 
-    This is the pure meaning of the engine: the SQL only joins its answers.
+    `kept`: see `packs_kept`. This is the pure meaning of the engine: the SQL only joins its answers.
     """
     decisions = Decisions()
     opened, closed, extended = declare.opened_by(kind), declare.closed_by(kind), declare.extended_by(kind)
@@ -129,9 +141,11 @@ def decide(kind: FactKind, combos: Iterable[Mapping[str, Any]], event: int, now:
                 decisions.closes.append((no, loop.name))
         for loop in extended:
             start = combo[loop.extends[kind]]
-            if start is not None:
-                due_at = deadline(loop, {**combo, loop.due.base: start, "received_at": start}, context)
-                decisions.extends.append((no, loop.name, due_at, _rungs(loop, pack, due_at, combo, decisions)))
+            for key in (key for name, key in kept if name == loop.name and start is not None):
+                own = _Context(packs.by_key(key), now, event, city_desk)
+                due_at = deadline(loop, {**combo, loop.due.base: start, "received_at": start}, own)
+                if due_at is not None:
+                    decisions.extends.append((no, loop.name, key, due_at, _rungs(loop, own.pack, due_at, combo, decisions)))
     return decisions
 
 
@@ -237,7 +251,7 @@ def record(
     fact = id or ids.new_id()
     values = {field.name: _plain(getattr(details, field.name)) for field in kind.fields}
     scope = _scope_of(region or event_region(event), now.astimezone(clock.SHANGHAI).date())
-    decisions = decide(kind, [{**values, "combo": 0, "scope": scope}], event, now)
+    decisions = decide(kind, [{**values, "combo": 0, "scope": scope}], event, now, packs_kept(kind))
     parameters = {
         "id": fact, "act": act or fact, "event": event, "subject": subject, "region": region,
         "happened_at": happened_at or now, "effective_at": effective_at or happened_at or now, "device": device,
@@ -245,22 +259,13 @@ def record(
         "now": now, "day": now.astimezone(clock.SHANGHAI).date(), "by": by.officer_id, "unit": by.unit_id, "said_at": happened_at,
         **{f"d_{name}": value for name, value in values.items()}, **decisions.parameters(),
     }  # fmt: skip
-    with engine(lock_of(subject) if kind.key else None):
+    with engine(subject if kind.key else None):
         write_ladders(decisions.ladders)
         n_new, opened, closed = _executed(kind, parameters)
         if n_new:
             return Done(fact, tuple(opened), tuple(closed))
         with psycopg.Cursor(connection.connection) as cursor:
             return _known(cursor, kind, fact, parameters)
-
-
-def lock_of(subject: UUID) -> int:
-    """The lock under which one at a time records about an alias, or withdraws what was said of the person.
-
-    A withdrawal looks at all that stands: an answer that is being saved at that moment must be there, or not begun. It is
-    taken before the statement: what follows must see what was done while one waited.
-    """
-    return int.from_bytes(subject.bytes[8:], "big", signed=True)
 
 
 def _executed(kind: FactKind, parameters: Mapping[str, Any]) -> tuple:
@@ -334,17 +339,24 @@ def _known(cursor: psycopg.Cursor, kind: FactKind, fact: UUID, parameters: dict)
 
 
 def record_many(kind: FactKind, rows: pl.DataFrame, *, event: int, by, act: UUID, purpose: str = "") -> Recorded:
-    """Append a batch of facts of one kind and all that follows, set-based.
+    """Append a batch of facts of one kind and all that follows, set-based. What a batch says twice under one id is said once.
 
     `rows` has `subject` (text of a UUID), the fields of the details, and where known `id`, `region`, `happened_at`,
     `effective_at`, `corrects`, `device`, `device_seq`. Missing ids are computed from the act and the row's content
     position, so that the same act repeated makes the same ids.
     """
-    now = clock.now()
     if rows.is_empty():
         return Recorded(0, 0, 0, (), ())
+    if "id" in rows.columns and not (first := rows["id"].is_first_distinct()).all():
+        one, more = (_record_batch(kind, rows.filter(some), event, by, act, purpose) for some in (first, ~first))
+        return Recorded(one.n_new, one.n_known + more.n_known, one.n_conflict + more.n_conflict, one.opened, one.closed)
+    return _record_batch(kind, rows, event, by, act, purpose)
+
+
+def _record_batch(kind: FactKind, rows: pl.DataFrame, event: int, by, act: UUID, purpose: str) -> Recorded:
+    now = clock.now()
     frame, combos = _staged(kind, rows, event, act, now, purpose)
-    decisions = decide(kind, combos, event, now)
+    decisions = decide(kind, combos, event, now, packs_kept(kind))
     day = now.astimezone(clock.SHANGHAI).date()
     parameters = {"now": now, "day": day, "by": by.officer_id, "unit": by.unit_id, **decisions.parameters()}
     with engine(), psycopg.Cursor(connection.connection) as cursor:

@@ -56,16 +56,18 @@ def _resolved(kind: FactKind) -> str:
 _MEMBERS = """SELECT r.id, r.event, r.loop_key, r.combo, c.subject FROM r JOIN cluster c ON c.root = r.root
   UNION ALL SELECT id, event, loop_key, combo, subject FROM r WHERE r.alone"""
 
-# `x`: duties whose deadline a fact moves. Few kinds of fact do that; for the others the planner is told that there are none.
+# `x`: duties whose deadline a fact moves, each by the rules under which it was opened. Few kinds of fact do that; for the
+# others the planner is told that there are none.
 _EXTENDED = """UPDATE loop l SET due_at = hit.due_at
-  FROM (SELECT DISTINCT ON (m.event, m.subject, m.loop_key, xd.kind)
-               m.id AS fact, m.event, m.subject, m.loop_key, xd.kind, xd.due_at, xd.rungs
-        FROM m JOIN xd USING (combo) JOIN f USING (id) ORDER BY m.event, m.subject, m.loop_key, xd.kind, xd.due_at DESC) hit
-  WHERE l.subject = hit.subject AND l.kind = hit.kind AND l.key = hit.loop_key AND l.event = hit.event AND l.closed_at IS NULL
+  FROM (SELECT DISTINCT ON (m.event, m.subject, m.loop_key, xd.kind, xd.pack)
+               m.id AS fact, m.event, m.subject, m.loop_key, xd.kind, xd.pack, xd.due_at, xd.rungs
+        FROM m JOIN xd USING (combo) JOIN f USING (id) ORDER BY m.event, m.subject, m.loop_key, xd.kind, xd.pack, xd.due_at DESC) hit
+  WHERE l.subject = hit.subject AND l.kind = hit.kind AND l.key = hit.loop_key AND l.event = hit.event AND l.pack = hit.pack
+    AND l.closed_at IS NULL
   RETURNING l.id, l.event, l.owner, l.kind, l.due_at, hit.fact, hit.rungs"""
-# A duty just opened has no timer yet; one whose deadline moves may have.
+# A duty just opened has no timer yet; one whose deadline moves may have (`xt`: as the clock left it, waited for before it is set).
 _TIMERS_AGAIN = """
-  UNION ALL SELECT x.id, x.rungs[1], 1, x.rungs[2:] FROM x WHERE x.rungs IS NOT NULL
+  UNION ALL SELECT x.id, x.rungs[1], 1, x.rungs[2:] FROM x WHERE x.rungs IS NOT NULL AND (SELECT count(*) FROM xt) >= 0
   ON CONFLICT (loop) DO UPDATE SET bucket = excluded.bucket, level = 1, later = excluded.later"""
 _NONE_EXTENDED = """SELECT NULL::bigint AS id, NULL::int AS event, NULL::int AS owner, NULL::text AS kind, NULL::timestamptz AS due_at,
          NULL::uuid AS fact, NULL::timestamptz[] AS rungs WHERE false"""
@@ -142,8 +144,9 @@ f AS (
 d AS (INSERT INTO {kind.table} (fact{listed}) SELECT r.id{"".join(", r." + n for n in names)} FROM r JOIN f USING (id)),
 cd AS (SELECT * FROM unnest(%(cd_combo)s::int[], %(cd_kind)s::text[]) AS c(combo, kind)),
 xd AS (
-  SELECT combo, kind, due_at, rungs::timestamptz[] AS rungs
-  FROM unnest(%(xd_combo)s::int[], %(xd_kind)s::text[], %(xd_due)s::timestamptz[], %(xd_rungs)s::text[]) AS x(combo, kind, due_at, rungs)),
+  SELECT combo, kind, pack, due_at, rungs::timestamptz[] AS rungs
+  FROM unnest(%(xd_combo)s::int[], %(xd_kind)s::text[], %(xd_pack)s::text[], %(xd_due)s::timestamptz[], %(xd_rungs)s::text[])
+    AS x(combo, kind, pack, due_at, rungs)),
 cl AS (
   UPDATE loop l SET closed_at = %(now)s, closed_by = hit.fact, outcome = 'met', offered_to = NULL, offered_until = NULL
   FROM (SELECT DISTINCT ON (m.event, m.subject, m.loop_key, cd.kind) m.id AS fact, m.event, m.subject, m.loop_key, cd.kind
@@ -158,8 +161,9 @@ o AS (
   ON CONFLICT (event, kind, subject, key) WHERE closed_at IS NULL DO NOTHING
   RETURNING id, event, owner, kind, scope, due_at, pack, opened_by),
 x AS ({_EXTENDED if extends else _NONE_EXTENDED}),
+xt AS (SELECT t.loop, t.level FROM x JOIN timer t ON t.loop = x.id FOR UPDATE OF t),
 xl AS (  -- extended duties that were counted late: their first rung had fired
-  SELECT x.* FROM x WHERE NOT EXISTS (SELECT 1 FROM timer t WHERE t.loop = x.id AND t.level = 1)),
+  SELECT x.* FROM x WHERE NOT EXISTS (SELECT 1 FROM xt WHERE xt.loop = x.id AND xt.level = 1)),
 ti AS (
   INSERT INTO timer (loop, bucket, level, later)
   SELECT o.id, w.rungs[1], 1, w.rungs[2:] FROM o JOIN wanted w ON w.fact = o.opened_by AND w.kind = o.kind

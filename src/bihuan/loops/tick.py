@@ -31,11 +31,22 @@ class Ticked:
 _ID = """(lpad(to_hex((extract(epoch FROM %(now)s::timestamptz) * 1000)::bigint), 12, '0')
   || '7' || substr(h, 1, 3) || 'a' || substr(h, 4, 15))::uuid"""
 
+# First the timers alone: whoever is about to close, move or put off such a duty has its timer, and is waited for; whoever
+# comes later waits here. So the statement after it sees each duty as it is by then. A timer with a further rung is set to
+# it in place: who waits for the row then finds the new one.
+_DUE = "CREATE TEMPORARY TABLE due (loop bigint, bucket timestamptz, level smallint) ON COMMIT DROP"
+_TAKE = """
+WITH last AS (DELETE FROM timer WHERE bucket <= %(now)s AND later = '{}' RETURNING loop, bucket, level),
+next AS (
+  UPDATE timer SET bucket = later[1], level = level + 1, later = later[2:] WHERE bucket <= %(now)s AND later <> '{}'
+  RETURNING loop, old.bucket, old.level)
+INSERT INTO pg_temp.due SELECT * FROM last UNION ALL SELECT * FROM next
+"""
+
 _TICK = f"""
-WITH due AS (DELETE FROM timer WHERE bucket <= %(now)s RETURNING loop, bucket, level, later),
-hit AS MATERIALIZED (
-  SELECT d.loop, d.bucket, d.level, l.owner, l.kind, l.event, d.later, ul.above_id AS unit, date_trunc('minute', d.bucket) AS minute
-  FROM due d JOIN loop l ON l.id = d.loop AND l.closed_at IS NULL
+WITH hit AS MATERIALIZED (
+  SELECT d.loop, d.bucket, d.level, l.owner, l.kind, l.event, ul.above_id AS unit, date_trunc('minute', d.bucket) AS minute
+  FROM pg_temp.due d JOIN loop l ON l.id = d.loop AND l.closed_at IS NULL
   JOIN rung r ON r.pack = l.pack AND r.kind = l.kind AND r.level = d.level
   JOIN unit_line ul ON ul.unit_id = l.owner AND ul.steps = r.steps_up),
 g AS MATERIALIZED (
@@ -56,9 +67,6 @@ fi AS (
   INSERT INTO fired (bucket, unit, level, loop, fact, owner)
   SELECT h.bucket, h.unit, h.level, h.loop, g.fact, h.owner FROM hit h JOIN g USING (event, unit, level, minute)
   ORDER BY h.loop),  -- an index takes what comes in its order twice as fast
-nx AS (
-  INSERT INTO timer (loop, bucket, level, later)
-  SELECT loop, later[1], level + 1, later[2:] FROM hit WHERE cardinality(later) > 0),
 ta AS (
   INSERT INTO tally_delta (event, unit, kind, day, opened, closed, moved_in, moved_out, late)
   SELECT event, owner, kind, %(day)s, 0, 0, 0, 0, count(*) FROM hit WHERE level = 1 GROUP BY event, owner, kind)
@@ -82,7 +90,10 @@ def tick(now: datetime | None = None) -> Ticked:
         cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", (_LOCK,))
         if not cursor.fetchone()[0]:
             return Ticked(busy=True)
+        cursor.execute(_DUE)
         while True:
+            cursor.execute(_TAKE, parameters)
+            cursor.execute("ANALYZE pg_temp.due")
             cursor.execute(
                 "INSERT INTO tick (id, no) VALUES (1, 1) ON CONFLICT (id) DO UPDATE SET no = tick.no + 1 RETURNING no",
             )
@@ -90,6 +101,7 @@ def tick(now: datetime | None = None) -> Ticked:
             cursor.execute(_TICK, {**parameters, "no": no})
             fired, appended = cursor.fetchone()
             n_fired, n_facts = n_fired + fired, n_facts + appended
+            cursor.execute("TRUNCATE pg_temp.due")
             cursor.execute("SELECT 1 FROM timer WHERE bucket <= %(now)s ORDER BY bucket LIMIT 1", parameters)
             if cursor.fetchone() is None:
                 return Ticked(n_fired, n_facts)
