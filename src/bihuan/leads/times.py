@@ -134,7 +134,9 @@ def cut(event: int, *, since: datetime | None = None, at: datetime | None = None
         return Cut(event, clock.now(), since, lead=lead)
     seal = seals.cutoff(at)
     if seal is None:
-        raise Refused("before_first_seal", "该时刻之前没有封存，请选晚一些的时刻。", "Nothing was sealed before that time: choose a later one.", "at")
+        raise Refused(
+            "before_first_seal", "该时刻之前没有封存，请选晚一些的时刻。", "Nothing was sealed before that time: choose a later one.", "at"
+        )
     return Cut(event, seal.sealed_at, since, seal, lead)
 
 

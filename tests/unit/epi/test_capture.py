@@ -85,12 +85,9 @@ def population(random: np.random.Generator, whole: int, chances: tuple[float, ..
     """Counts of all 2^k histories, that of nobody first. `odds`: by how many times a pair of lists goes together."""
     k = len(chances)
     every = list(itertools.product((False, True), repeat=k))
-    weights = np.array(
-        [
-            math.prod(p if on else 1 - p for p, on in zip(chances, h, strict=True)) * math.prod(o for (i, j), o in odds.items() if h[i] and h[j])
-            for h in every
-        ]
-    )
+    apart = [math.prod(p if on else 1 - p for p, on in zip(chances, h, strict=True)) for h in every]
+    together = [math.prod(o for (i, j), o in odds.items() if h[i] and h[j]) for h in every]
+    weights = np.array(apart) * np.array(together)
     return random.multinomial(whole, weights / weights.sum())
 
 
