@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime, timedelta
+from itertools import combinations
 
 import pytest
 
@@ -181,17 +182,26 @@ def test_names_that_nobody_explained_stay_empty() -> None:
     assert not any(row.get("items") for row in named.values())
 
 
-def test_in_2026_nobody_is_restricted_for_covid() -> None:
-    in_force = [pack for pack in packs.library().bases() if pack.disease == "covid19" and not _over(pack.document.in_force_to)]
-    assert [pack.key for pack in in_force] == [CLASS_B]
-    upon = [overlay for overlay in packs.library().overlays() if overlay.counts_on(TODAY) and CLASS_B in overlay.overlay_of]
-    assert upon == []
-    assert not in_force[0].restricts_anybody
-    assert not in_force[0].lead.needs_verification | in_force[0].lead.needs_sampling
+@pytest.mark.parametrize("day", [date(2026, month, 1) for month in range(1, 13)] + [TODAY, date(2026, 12, 31)], ids=str)
+def test_on_no_day_of_2026_is_anybody_restricted_for_covid(day: date) -> None:
+    """Whatever a city may adopt on that day: each base in force, with every overlay that counts upon it, in any combination."""
+    library = packs.library()
+    bases = [p for p in library.bases() if p.disease == "covid19" and _counts(p.document, day)]
+    assert [pack.key for pack in bases] == [CLASS_B]
+    for base in bases:
+        upon = [overlay for overlay in library.overlays() if overlay.counts_on(day) and base.key in overlay.overlay_of]
+        for n in range(len(upon) + 1):
+            for chosen in combinations(upon, n):
+                pack = packs.merge(base, chosen)
+                assert not pack.restricts_anybody, pack.key
+                assert not pack.lead.needs_verification | pack.lead.needs_sampling, pack.key
+                assert not any(rule.phases(day) for rule in pack.rules()), pack.key
+                assert pack.document.areas == {}, pack.key
+    assert not any(overlay.counts_on(day) for overlay in library.overlays())  # rules of 2022 are not offered for today
 
 
-def _over(last: date | None) -> bool:
-    return last is not None and last < TODAY
+def _counts(document, day: date) -> bool:
+    return document.in_force_from <= day and not (document.in_force_to and document.in_force_to < day)
 
 
 def test_of_other_diseases_only_the_sick_are_kept_in() -> None:

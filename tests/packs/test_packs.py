@@ -149,7 +149,7 @@ def test_differences_read_as_sentences(ninth, with_138, class_b) -> None:
     assert changes[0].sentence("en") == "time to verify: 24 h → 1 h (stricter)"
     assert changes[0].source == ("S10",)
     lifted = packs.diff(with_138, class_b)
-    assert {change.path.split(".")[0] for change in lifted if change.stricter} == {"groups"}  # and no rule on a person
+    assert {change.path.split(".")[0] for change in lifted if change.stricter} == {"groups", "clocks"}  # of units; no rule on a person
     assert "密切接触者：限制性措施，集中隔离医学观察 7 天，居家健康监测 3 天 → 无" in [change.sentence() for change in lifted]
     assert packs.diff(ninth, ninth) == []
 
