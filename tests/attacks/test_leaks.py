@@ -161,6 +161,24 @@ def test_a_stranger_finds_a_sign_in_and_nothing_else(house):
     assert answer.status == 400, "another name of a host is not ours"
 
 
+def test_nobody_fills_the_house_with_a_body(house):
+    """What is longer than an address takes is refused by its said length; before the sign-in no body is read at all."""
+    for path, length, status in (
+        ("/sign-in", 5 * 2**20, 413), ("/i18n/setlang/", 2**40, 413), ("/duties", 5 * 2**20, 413), ("/lists/return", 10 * 2**20, 413),
+        ("/intake/upload", 2**40, 413), ("/intake/upload", 150 * 2**20, 302),
+    ):  # fmt: skip
+        line = http.client.HTTPConnection(house.hostname, house.port, timeout=10)
+        line.putrequest("POST", path)
+        line.putheader("Content-Type", "multipart/form-data; boundary=x")
+        line.putheader("Content-Length", str(length))
+        line.endheaders()
+        line.send(b"--x\r\n")  # and never more: whoever waits for the rest waits for ever
+        answer = line.getresponse()
+        assert answer.status == status, (path, length, answer.status)
+        if status == 413:
+            assert "没有保存" in answer.read().decode()
+
+
 def test_every_answer_carries_its_armour(house):
     for path in ("/sign-in", "/healthz", "/no/such", "/duties"):
         answer, _body = ask(house, path)

@@ -52,6 +52,21 @@ def test_a_sender_sees_its_files_and_no_person(lists):
     assert sender["leads"] == sender["persons"] == sender["loops"] == 0
 
 
+@pytest.mark.parametrize("login", ["xitong", "anquan", "shenji", "baosong"])
+def test_who_works_with_nobody_reads_nobody_of_the_unit_that_he_sits_in(login, city, as_role):
+    """The administrators sit in the city's desk, and a sender may: its persons, duties and facts stay closed to them, by the database."""
+    take_in("a.csv", (HEAD + "赵不明,,13800000003,上海市,2022-08-27 10:00,\n").encode(), "community")
+    desk = access.post_of("shi").unit_id
+    with as_role("superuser") as db:
+        db.execute("UPDATE post SET unit = %s WHERE officer = (SELECT id FROM officer WHERE login = %s)", (desk, login))
+        assert db.execute("SELECT count(*) FROM loop WHERE owner = %s AND kind = 'leads.verify'", (desk,)).fetchone() == (1,)
+    assert set(seen("shi").values()) >= {1}
+    assert access.post_of(login).unit_id == desk
+    assert set(seen(login).values()) == {0}
+    with scope.acting(scope.of(access.post_of(login))), transaction.atomic():
+        assert [t for t in ("identity", "fired", "unmasked", "link", "doubt", "duty_list", "bulk_act", "conflict") if _count(t)] == []
+
+
 def test_without_a_scope_the_answer_is_an_error_not_an_empty_list(lists):
     for _ in range(2):  # a fresh connection, and one that had a scope before
         with pytest.raises(Exception, match="no scope was set"), transaction.atomic():

@@ -27,7 +27,7 @@ SAFE = ("GET", "HEAD")
 
 # "Not yours" and "not there" are one answer: nobody learns that something exists. All such codes end alike.
 _HIDDEN = "_not_found"
-_STATUS = {"not_permitted": 403, "csrf": 403}
+_STATUS = {"not_permitted": 403, "csrf": 403, "body_too_large": 413}
 
 
 def status_of(refused: Refused) -> int:

@@ -71,7 +71,12 @@ class Post(models.Model):
     def scope(self) -> tuple[int, int]:
         """The range in which the post sees persons and duties: its territory, or nothing for senders and auditors."""
         lo, hi = self.territory
-        return (lo, hi) if self.may(Permission.LEAD_READ) else (lo, lo)
+        return (lo, hi) if self.sees_people else (lo, lo)
+
+    @property
+    def sees_people(self) -> bool:
+        """Whether the role works with persons at all; senders and the three administrators never do."""
+        return self.may(Permission.LEAD_READ)
 
     def may(self, permission: Permission) -> bool:
         return permission in Role(self.role).permissions

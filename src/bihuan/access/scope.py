@@ -18,7 +18,7 @@ from psycopg.pq import TransactionStatus
 
 @dataclass(frozen=True)
 class Scope:
-    """Half-open range of jurisdiction codes, and the unit."""
+    """Half-open range of jurisdiction codes, and the unit; below zero where its duties stay closed (see `of`)."""
 
     lo: int
     hi: int
@@ -44,8 +44,12 @@ def acting(scope: Scope | None) -> Iterator[None]:
 
 
 def of(post, *, read_only: bool = False) -> Scope:
+    """What the database is told of a post. Of who works with nobody (senders, administrators) the unit stands below zero:
+
+    an administrator sits in the city's desk as well, and no duty, fact or person of that desk is opened by it.
+    """
     lo, hi = post.scope
-    return Scope(lo, hi, post.unit_id, read_only)
+    return Scope(lo, hi, post.unit_id if post.sees_people else -post.unit_id, read_only)
 
 
 def _set_scope(execute, sql, params, many, context):

@@ -10,6 +10,10 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from psycopg.errors import QueryCanceled
 
+from bihuan.access.middleware import refusal
+from bihuan.intake import actions as intake
+from bihuan.kernel.refused import Refused
+from bihuan.leads import export
 from bihuan.site.actions import note_denied
 
 log = logging.getLogger("bihuan.denied")
@@ -42,6 +46,33 @@ class ContentSecurityPolicy:
         response.headers.setdefault("Cache-Control", "no-store")
         response.headers.setdefault("Permissions-Policy", "camera=(self), geolocation=(self), microphone=()")
         return response
+
+
+BODY_BYTES_MAX = 4 * 2**20  # a form with ten thousand ticked lines has a few hundred kilobytes
+FILES_BYTES_MAX = {"/intake/upload": intake.BYTES_MAX + 2**20, "/lists/return": export.BYTES_MAX + 2**20}
+
+
+class Bounded:
+    """Refuses (413, `body_too_large`) a body that is larger than what its address takes, before a byte of it is read or kept.
+
+    A body that does not say its length has none for Django. Nothing before the sign-in reads a body (the token of a form is
+    looked at when its view is known), so a stranger cannot fill the disk of the house.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        length, most = request.META.get("CONTENT_LENGTH") or "0", FILES_BYTES_MAX.get(request.path, BODY_BYTES_MAX)
+        if not length.isdecimal() or int(length) > most:
+            n = most // 2**20
+            refused = Refused(
+                "body_too_large",
+                f"一次提交的内容最多 {n} MB，这次没有保存；请分几次交。",
+                f"At most {n} MB at once; nothing was saved. Please send it in parts.",
+            )
+            return refusal(request, refused)
+        return self.get_response(request)
 
 
 class PlainText:

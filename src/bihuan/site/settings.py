@@ -53,13 +53,14 @@ MIDDLEWARE = [
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
-    "bihuan.site.middleware.PlainText",
+    "bihuan.site.middleware.Bounded",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     *(["bihuan.site.middleware.Noticed", "bihuan.access.middleware.ActingPost"] if "access" in FLOORS else []),
+    "bihuan.site.middleware.PlainText",  # reads the form: after the sign-in
     "bihuan.site.middleware.Patience",
 ]
 ROOT_URLCONF = "bihuan.site.urls"
