@@ -2,7 +2,7 @@
 
 `World.here` is 板桥街道 in 连云区, `World.there` 杨集镇 in 灌云县. A thing is named as in routes.toml: `lead` and its
 states, `loop`, `offered`, `file`, `person`, `done`, `verified`, `desk`, `township`, `village`, `officer`, `post`, `upload`, `list`, `plan`,
-`worker`, `turn` (a post of one), `device`, `proposal`, `region`.
+`worker`, `turn` (a post of one), `device`, `entry` (that came to a shut door), `proposal`, `region`.
 """
 
 # ruff: noqa: E501  a statement reads better unbroken
@@ -24,7 +24,7 @@ from tests.signed_in import signed_in
 
 from bihuan.access import actions as accounts
 from bihuan.access import queries as access
-from bihuan.access.models import Device, Officer, Post
+from bihuan.access.models import Device, Officer, Post, SignIn
 from bihuan.access.permissions import Role
 from bihuan.intake import actions as intake
 from bihuan.kernel import clock, ids
@@ -113,7 +113,22 @@ def make(evil: str = "") -> World:
         _workers(place)
         _people(place)
         _proposals(place)
+        _entries(place)
     return world
+
+
+def _entries(place: Place) -> None:
+    """Answers that came after their sign-in had ended, and wait."""
+    with psycopg.connect(dsn()) as db:
+        before = db.execute("SELECT coalesce(max(id), 0) FROM late_entry").fetchone()[0]
+    for lead in place.things["verify"][-4:]:
+        worker = client(place.logins[Role.VILLAGE_WORKER])
+        SignIn.objects.filter(id=worker.session["sign_in"]).update(ended_at=clock.real_now(), ended_why="device_revoked")
+        answer = worker.post(f"/leads/{lead}/act", {"fact_id": str(ids.new_id()), "outcome": "will_not_come"})
+        assert answer.status_code == 302, answer.status_code
+    with psycopg.connect(dsn()) as db:
+        place.things["entry"] = [n for (n,) in db.execute("SELECT id FROM late_entry WHERE id > %s ORDER BY id", (before,)).fetchall()]
+    assert len(place.things["entry"]) == 4
 
 
 def _proposals(place: Place) -> None:

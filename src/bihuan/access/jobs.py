@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from django.db import connection, transaction
 
-from bihuan.access import holdings, limits
+from bihuan.access import holdings, late, limits
 from bihuan.kernel import clock, ids
 
 
@@ -47,4 +47,5 @@ def forget() -> None:
 PERIODIC = [
     ("access.hand_over", 60, hand_over_ended),
     ("access.forget", 3600, forget),
+    ("access.empty", 60, late.empty),
 ]

@@ -33,6 +33,8 @@ WORDS = {
     "code_made": _("生成登录验证码"),
     "device_trusted": _("信任一台设备"),
     "device_revoked": _("停用一台设备"),
+    "entry_kept": _("停用或锁屏后交来的记录，留待确认"),
+    "entry_left": _("留待确认的记录，决定不记"),
     "officer_made": _("开账号"),
     "officer_changed": _("修改账号"),
     "officer_ended": _("停用账号"),

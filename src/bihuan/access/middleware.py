@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from urllib.parse import urlencode
+from uuid import UUID
 
+from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth import logout
+from django.core.signing import BadSignature
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
-from bihuan.access import scope, second_factor, sessions
+from bihuan.access import late, limits, scope, second_factor, sessions
 from bihuan.access.models import Post
 from bihuan.access.permissions import Permission, Role
 from bihuan.kernel import clock
@@ -67,11 +70,15 @@ class ActingPost:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        request.post = request.standing = None
+        request.post = request.standing = request.shut = None
         if request.path not in PUBLIC:
+            behind = _behind(request)  # before the session of an ended account is emptied
             answer = self._enter(request)
             if answer is not None:
-                return _stamped(answer)
+                if behind is not None and late.is_kept(request):
+                    request.shut = (answer, behind)  # its form's token is still looked at; `process_view` goes no further
+                    answer = self.get_response(request)
+                return _stamped(_remembered(request, answer, behind))
         elif request.user.is_authenticated:
             request.standing = sessions.standing(request)
             if request.standing is not None and stage(request.standing) is None:
@@ -82,6 +89,18 @@ class ActingPost:
         else:
             response = self.get_response(request)
         return _stamped(response)
+
+    def process_view(self, request: HttpRequest, view: Callable, args: tuple, names: dict) -> HttpResponse | None:
+        """A record that came to a shut door is kept; its sender is led to the door, and through it to the entry."""
+        if request.shut is None:
+            return None
+        answer, behind = request.shut
+        number = late.keep(request, behind)
+        if number is None:
+            return answer
+        where = stage(request.standing) if request.standing is not None else None
+        messages.warning(request, _("刚才点的保存还没有记上，内容已经留下：登录后点“记下”。"))
+        return _go(request, where or "/sign-in", f"/late/{number}", always=True)
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
         if isinstance(exception, second_factor.Needed):
@@ -104,6 +123,7 @@ class ActingPost:
         request.post = _post(request)
         if request.post is None and request.path not in ("/post", "/sign-out", "/unlock") and not request.path.startswith("/account"):
             if POST_KEY in request.session:
+                sessions.end(request.standing.id, "post_ended")
                 return _out(request, _("您的岗位已变动或到期，请重新登录。"))
             return _go(request, "/post", after)
         return None
@@ -136,8 +156,34 @@ def _out(request: HttpRequest, sentence: str) -> HttpResponse:
     return _go(request, "/sign-in", "/")
 
 
-def _go(request: HttpRequest, where: str, after: str) -> HttpResponse:
-    if _is_htmx(request):
+WAS = "was"  # cookie: the sign-in that ended in this browser, so that what is still sent from its open pages is known as its own
+
+
+def _behind(request: HttpRequest) -> late.Behind | None:
+    """Whose request it is, also when the sign-in is over: by the session, else by what it left."""
+    made = request.session.get(sessions.KEY)
+    if made:
+        return late.Behind(UUID(made), request.session.get(POST_KEY))
+    try:
+        sign_in, _, post = request.get_signed_cookie(WAS, max_age=_was_seconds()).partition("/")
+        return late.Behind(UUID(sign_in), int(post) if post else None)
+    except (KeyError, BadSignature, ValueError):
+        return None
+
+
+def _was_seconds() -> int:
+    return limits.of("BIHUAN_SESSION_HOURS") * 3600
+
+
+def _remembered(request: HttpRequest, answer: HttpResponse, behind: late.Behind | None) -> HttpResponse:
+    if behind is not None and sessions.KEY not in request.session:
+        value = f"{behind.sign_in}/{behind.post or ''}"
+        answer.set_signed_cookie(WAS, value, max_age=_was_seconds(), httponly=True, samesite="Strict", secure=settings.HTTPS)
+    return answer
+
+
+def _go(request: HttpRequest, where: str, after: str, *, always: bool = False) -> HttpResponse:
+    if _is_htmx(request) and not always:
         return _to(request, where)  # the address of a fragment is no page to come back to
     return _to(request, where if after == "/" else f"{where}?{urlencode({'next': after})}")
 

@@ -226,3 +226,44 @@ class SecurityLog(models.Model):
     class Meta:
         db_table = "security_log"
         indexes = [models.Index(fields=["about", "-at"], name="security_log_about")]
+
+
+class LateEntry(models.Model):
+    """What somebody sent to be recorded when the own door was shut: a revoked device, an ended post or account, a locked page.
+
+    Nothing of it counts before a person of the unit, or of a desk above it, records it. `entry` is the id that the record
+    itself then has, so whether it was recorded is asked of the ledger. `said` is sealed, and emptied once it is not needed.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    entry = models.UUIDField()
+    at = models.DateTimeField()  # when it arrived
+    officer = models.IntegerField()
+    unit = models.IntegerField()
+    scope = models.BigIntegerField()
+    device = models.UUIDField(null=True)
+    sign_in = models.UUIDField()
+    why = models.TextField()  # how the sign-in ended, or: locked | post_ended
+    address = models.TextField()
+    said = models.BinaryField()
+    digest = models.BinaryField()
+    left_at = models.DateTimeField(null=True)  # somebody decided that it is not recorded
+    left_by = models.IntegerField(null=True)
+    left_why = models.TextField(default="")
+
+    class Meta:
+        db_table = "late_entry"
+        constraints = [
+            # Sent twice is kept once; the same id with other content is kept beside it.
+            models.UniqueConstraint(fields=["entry", "digest"], name="late_entry_once"),
+            models.CheckConstraint(
+                condition=models.Q(left_at=None, left_by=None, left_why="")
+                | (models.Q(left_at__isnull=False, left_by__isnull=False) & ~models.Q(left_why="")),
+                name="late_entry_left_for_a_reason",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["unit", "id"], condition=models.Q(left_at=None), name="late_entry_unit"),
+            models.Index(fields=["scope", "id"], condition=models.Q(left_at=None), name="late_entry_scope"),
+            models.Index(fields=["sign_in"], name="late_entry_sign_in"),
+        ]

@@ -26,7 +26,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST
 
 from bihuan.access import attempts, devices, limits, log, scope, secrets, sessions
-from bihuan.access.middleware import POST_KEY, reading_scope
+from bihuan.access.middleware import POST_KEY, WAS, reading_scope
 from bihuan.access.models import Officer
 from bihuan.access.permissions import Role
 from bihuan.access.queries import posts_of
@@ -186,7 +186,9 @@ def _known(request: HttpRequest) -> dict[str, str]:
 def sign_out(request: HttpRequest) -> HttpResponse:
     """Ends the sign-in; what the browser kept of its pages goes too, so that the next one at this computer finds nothing."""
     logout(request)
-    return HttpResponseRedirect("/sign-in", headers={"Clear-Site-Data": '"cache"'})
+    response = HttpResponseRedirect("/sign-in", headers={"Clear-Site-Data": '"cache"'})
+    response.delete_cookie(WAS)
+    return response
 
 
 @require_POST
@@ -275,6 +277,7 @@ urlpatterns = [
     path("", include("bihuan.access.roster_pages")),
     path("", include("bihuan.access.officer_pages")),
     path("", include("bihuan.access.why_pages")),
+    path("", include("bihuan.access.late_pages")),
     path("sign-out", sign_out, name="sign_out"),
     path("post", choose_post, name="post"),
 ]

@@ -6,6 +6,7 @@ import functools
 import hashlib
 import hmac
 import secrets
+from uuid import UUID
 
 from django.conf import settings
 
@@ -45,6 +46,14 @@ def seal_totp(secret: str, officer: int) -> bytes:
 
 def open_totp(sealed: bytes, officer: int) -> str:
     return unseal(_derived("totp"), bytes(sealed), f"totp/{officer}".encode()).decode()
+
+
+def seal_late(text: bytes, entry: UUID) -> bytes:
+    return seal(_derived("late"), text, b"late" + entry.bytes)
+
+
+def open_late(sealed: bytes, entry: UUID) -> bytes:
+    return unseal(_derived("late"), bytes(sealed), b"late" + entry.bytes)
 
 
 def new_key() -> str:

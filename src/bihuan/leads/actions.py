@@ -231,7 +231,7 @@ def record_result(*, by, lead: UUID, result: facts.Result, fact_id: UUID, result
 
 
 @action
-def answer_referral(*, by, lead: UUID, accepted: bool, answer: str, fact_id: UUID) -> Done:
+def answer_referral(*, by, lead: UUID, accepted: bool, answer: str, fact_id: UUID, happened_at: datetime | None = None) -> Done:
     """Enter another city's answer. Only an acceptance closes the duty; a refusal is kept and the duty stays ours."""
     found = _lead(by, lead)
     duty = _Duty(found, REFER.name)
@@ -239,7 +239,7 @@ def answer_referral(*, by, lead: UUID, accepted: bool, answer: str, fact_id: UUI
     if not answer.strip():
         raise Refused("answer_missing", "请填写对方答复（单位、人员、时间）。", "Please enter the answer (who, when).", "answer")
     details = facts.ReferralAnswered(episode=found.key, accepted=accepted, answer=answer.strip())
-    return _record(facts.REFERRAL_ANSWERED, found, duty, details, by, fact_id, None)
+    return _record(facts.REFERRAL_ANSWERED, found, duty, details, by, fact_id, happened_at)
 
 
 @action

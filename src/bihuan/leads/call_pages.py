@@ -12,6 +12,7 @@ from django.shortcuts import render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
+from bihuan.access import late
 from bihuan.access.middleware import allow, reading, status_of
 from bihuan.access.pages import act_of, error_of, new_act, once
 from bihuan.access.permissions import Permission
@@ -20,7 +21,7 @@ from bihuan.identity import masks
 from bihuan.identity import queries as people
 from bihuan.kernel import clock, ids
 from bihuan.kernel.refused import Refused
-from bihuan.leads import actions, forms, queries
+from bihuan.leads import actions, forms, queries, told
 from bihuan.leads.lines import answered_words, head_of, origin_of
 from bihuan.leads.loops import VERIFY
 from bihuan.leads.saving import again, go_to, require_same, saved
@@ -51,6 +52,7 @@ def _days(listed: datetime | None) -> tuple[list[dict[str, Any]], list[dict[str,
     )
 
 
+@late.kept(told.answer)
 @require_http_methods(["GET", "HEAD", "POST"])
 def act(request: HttpRequest, lead: UUID) -> HttpResponse:
     """One call or visit: the page, and its answer."""
@@ -121,6 +123,7 @@ def _save_answer(request: HttpRequest, lead_id: UUID) -> HttpResponse:
     post, fact_id = request.post, act_of(request, "fact_id")
     with reading(request):
         lead = queries.lead_of(lead_id)
+        sent_at = late.happened_at(request, fact_id)
     try:
         answer = forms.answer_of(request.POST, lead.arrived_to)
     except Refused as refused:
@@ -132,7 +135,7 @@ def _save_answer(request: HttpRequest, lead_id: UUID) -> HttpResponse:
             require_same(request, fact_id, answer.values)
             done = None
         else:
-            done = action(by=post, lead=lead.id, fact_id=fact_id, **answer.values)
+            done = action(by=post, lead=lead.id, fact_id=fact_id, happened_at=sent_at, **answer.values)
     if isinstance(done, Refused):
         return again(request, done, lambda: _act_page(request, lead_id, str(fact_id), [error_of(done)]))
     return saved(request, lead, fact_id, _("已保存：%(what)s") % {"what": OUTCOMES[answer.values["outcome"]]})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -11,12 +12,13 @@ from django.shortcuts import render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
+from bihuan.access import late
 from bihuan.access.middleware import allow, reading
 from bihuan.access.pages import act_of, error_of, new_act, once
 from bihuan.access.permissions import Permission
 from bihuan.identity import queries as people
 from bihuan.kernel.refused import Refused
-from bihuan.leads import actions, forms, queries
+from bihuan.leads import actions, forms, queries, told
 from bihuan.leads.facts import Result
 from bihuan.leads.lines import head_of
 from bihuan.leads.loops import REFER, RESULT, SAMPLE
@@ -30,6 +32,7 @@ STEPS: dict[str, dict[str, Any]] = {
 }
 
 
+@late.kept(told.step)
 @require_http_methods(["GET", "HEAD", "POST"])
 def step(request: HttpRequest, lead: UUID, name: str) -> HttpResponse:
     """A plain form for what comes after the verification."""
@@ -47,8 +50,9 @@ def step(request: HttpRequest, lead: UUID, name: str) -> HttpResponse:
             return _step_page(request, lead, name, form, str(fact_id), errors)
     with reading(request):
         found = queries.lead_of(lead)
+        sent_at = late.happened_at(request, fact_id)
     try:
-        action, values, text = _step_values(name, form)
+        action, values, text = _step_values(name, form, sent_at)
     except Refused as refused:
         early = refused
         return again(request, early, lambda: _step_page(request, lead, name, form, str(fact_id), [error_of(early)]))
@@ -63,14 +67,17 @@ def step(request: HttpRequest, lead: UUID, name: str) -> HttpResponse:
     return saved(request, found, fact_id, _("已保存：%(what)s") % {"what": text})
 
 
-def _step_values(name: str, form: Any) -> tuple[Callable[..., Any], dict[str, Any], str]:
+def _step_values(name: str, form: Any, sent_at: datetime | None) -> tuple[Callable[..., Any], dict[str, Any], str]:
+    """`sent_at`: when it was first sent, where it waited at a shut door; what was "now" then is not now."""
     data = form.cleaned_data
     if name == "sample":
-        return actions.sample, {"sampled_at": form.moment("sampled_at"), "place": data["place"], "tube": data["tube"]}, _("已采样")
+        at = form.moment("sampled_at") or sent_at
+        return actions.sample, {"sampled_at": at, "place": data["place"], "tube": data["tube"]}, _("已采样")
     if name == "result":
-        result = Result(data["result"])
-        return actions.record_result, {"result": result, "resulted_at": form.moment("resulted_at")}, str(RESULTS[result])
-    return actions.answer_referral, {"accepted": data["accepted"] == "yes", "answer": data["answer"]}, _("对方的答复")
+        result, at = Result(data["result"]), form.moment("resulted_at") or sent_at
+        return actions.record_result, {"result": result, "resulted_at": at}, str(RESULTS[result])
+    values = {"accepted": data["accepted"] == "yes", "answer": data["answer"], "happened_at": sent_at}
+    return actions.answer_referral, values, _("对方的答复")
 
 
 def _step_page(request: HttpRequest, lead_id: UUID, name: str, form: Any, fact_id: str, errors: list[dict[str, str]]) -> HttpResponse:

@@ -14,6 +14,7 @@ from django.shortcuts import render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
+from bihuan.access import late
 from bihuan.access.middleware import allow, reading
 from bihuan.access.pages import act_of, new_act, number, once
 from bihuan.access.permissions import Permission, Role
@@ -115,6 +116,7 @@ def my_work(request: HttpRequest) -> HttpResponse:
         "frozen": {"state": kept["state"], "kind": kind, "unit": kept["unit"], "q": q} if rows else None,
         "list_act": new_act(),
         "waiting": duty_lists.waiting(post),
+        "n_late_entries": late.n_waiting(),
     }
     return render(request, "leads/_work_rows.html" if _wants_rows(request) else "leads/my_work.html", context)
 
