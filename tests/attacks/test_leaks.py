@@ -247,10 +247,11 @@ def test_tables_without_a_policy_are_named():
 
 # Tables without row-level security, and why nobody of the lists can be read in them.
 NO_PERSON = {
-    "places, units and rules, which everybody works by": "region region_scope unit unit_line adoption event installation",
-    "counts of units": "tally tally_delta tick rung reckoning seal denied job_run",
+    "places, units and rules, which everybody works by": "region region_scope unit unit_line adoption adoption_proposal event installation",
+    "counts of units": "standing tally tally_delta tick rung reckoning seal denied job_run",
     "accounts of officers, read by the sign-in before any scope is known": "officer post totp passkey recovery_code sign_in sign_in_code device attempt security_log django_session",
-    "opaque ids alone: which ids are one person, and in whose sight": "subject cluster judged visible",
+    "opaque ids alone: which ids are one person, and in whose sight; leads without a duty": "subject cluster judged visible stray",
+    "which column of a unit's lists is what: the head is a fingerprint, never names": "intake_mapping",
     "the end of an event: days, counts and hashes": "ending destroyed_leaf",
     "wrapped keys, worth nothing without the master key": "event_key",
     "the framework's own": "auth_group auth_group_permissions auth_permission django_content_type django_migrations",

@@ -88,7 +88,7 @@ class Near:
     why: str
 
 
-# {scope}: the roots in question. Every pair of persons reported with one phone that are not too many.
+# {scope}: the roots in question. Pairs of one of them with a person reported with one phone, where those are not too many.
 _BY_PHONE = """
 WITH mine AS (
   SELECT DISTINCT h.phone_idx FROM {scope} n JOIN cluster c ON c.root = n.root JOIN holding h ON h.subject = c.subject
@@ -99,7 +99,8 @@ held AS MATERIALIZED (
 few AS MATERIALIZED (
   SELECT phone_idx FROM held GROUP BY phone_idx HAVING count(DISTINCT root) BETWEEN 2 AND %(most)s)
 SELECT DISTINCT x.root::text, y.root::text, x.name_key, y.name_key
-FROM few JOIN held x USING (phone_idx) JOIN held y USING (phone_idx) WHERE x.root > y.root
+FROM few JOIN held x USING (phone_idx) JOIN held y USING (phone_idx)
+WHERE x.root > y.root AND (x.root IN (SELECT n.root FROM {scope} n) OR y.root IN (SELECT n.root FROM {scope} n))
 """
 
 # Persons whose names are read alike and who were reported with one address in one event; both sealed values.
@@ -129,7 +130,7 @@ _ASKED_OTHERWISE = "SELECT a::text, b::text FROM doubt WHERE ended_by IS NULL AN
 
 
 def desired(cursor: psycopg.Cursor, scope: str) -> list[Near]:
-    """Every pair that ought to be asked about in which one of the persons of `scope` (a relation with a column `root`) is, or may be.
+    """Every pair that ought to be asked about in which one of the persons of `scope` (a relation with a column `root`) is.
 
     A fixed number of statements; Python only for pairs that have the second datum.
     """
