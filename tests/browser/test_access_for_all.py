@@ -6,6 +6,7 @@ name is ever a program. The pages are those of tests/attacks/routes.toml, so a n
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import json
 import os
@@ -262,8 +263,31 @@ def test_nothing_moves_for_who_wants_it_still(seen):
     assert page.evaluate(moving) == [], "what moves stands inside @media (prefers-reduced-motion: no-preference)"
 
 
+def _texts_of_template(path: Path) -> Iterator[str]:
+    text = path.read_text(encoding="utf-8")
+    for found in re.findall(r"{%\s*(?:translate|trans)\s+(['\"])(.*?)\1|_\((['\"])(.*?)\3\)", text):
+        yield found[1] or found[3]
+    for whole in re.findall(r"{%\s*blocktranslate\b.*?%}(.*?){%\s*endblocktranslate", text, re.DOTALL):
+        one = re.split(r"{%\s*plural\s*%}", whole)[0]
+        yield re.sub(r"{{\s*(\w+)\s*}}", r"%(\1)s", one.replace("%", "%%"))
+
+
+def _texts_of_program(path: Path) -> Iterator[str]:
+    names = {"_", "_lazy", "gettext", "gettext_lazy", "ngettext", "pgettext"}
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in names:
+            said = node.args[1] if node.func.id == "pgettext" else node.args[0]
+            if isinstance(said, ast.Constant) and isinstance(said.value, str):
+                yield said.value
+
+
+def _strings(message: Any) -> list[str]:
+    return [message.string] if isinstance(message.string, str) else list(message.string)
+
+
 def test_every_sentence_has_its_english():
-    """No entry of the translations is empty, fuzzy or still Chinese, and every text of templates has one."""
+    """No entry of the translations is empty, fuzzy or still Chinese, and every text of templates and programs has one."""
+    from babel.messages.mofile import read_mo
     from babel.messages.pofile import read_po
 
     locale = SOURCE / "site" / "locale" / "en" / "LC_MESSAGES" / "django.po"
@@ -272,11 +296,10 @@ def test_every_sentence_has_its_english():
     entries = {m.id if isinstance(m.id, str) else m.id[0]: m for m in catalogue if m.id}
     empty = [k for k, m in entries.items() if not (m.string if isinstance(m.string, str) else all(m.string)) or m.fuzzy]
     assert empty == []
-    asked = set()
-    for template in (SOURCE / "site" / "templates").rglob("*.html"):
-        asked |= {
-            (template.name, found[2])
-            for found in re.findall(r"{%\s*(translate|trans)\s+(['\"])(.*?)\2", template.read_text(encoding="utf-8"))
-        }
+    with locale.with_suffix(".mo").open("rb") as file:
+        compiled = {m.id if isinstance(m.id, str) else m.id[0]: _strings(m) for m in read_mo(file) if m.id}
+    assert compiled == {k: _strings(m) for k, m in entries.items()}, "compile: pybabel compile -D django -d src/bihuan/site/locale -l en"
+    asked = {(path.name, text) for path in (SOURCE / "site" / "templates").rglob("*.html") for text in _texts_of_template(path)}
+    asked |= {(path.name, text) for path in SOURCE.rglob("*.py") for text in _texts_of_program(path)}
     assert sorted((where, text) for where, text in asked if text not in entries and re.search(r"[一-鿿]", text)) == []
     assert Path(locale).exists()

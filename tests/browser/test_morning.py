@@ -9,6 +9,7 @@ from tests.browser.made_up import HEAD, line
 from tests.morning import take_in
 
 from bihuan.intake import jobs
+from bihuan.leads import standing
 
 
 def scrolls_sideways(page) -> bool:
@@ -101,14 +102,52 @@ def test_a_village_works_through_five_people_on_a_telephone(five, sign_in):
     assert not scrolls_sideways(page)
 
 
-def test_a_refused_answer_says_what_is_missing(five, sign_in):
+def test_a_refused_answer_says_what_is_missing(five, sign_in, live_server):
     page = sign_in("cun", 360, 740)
     open_act(page)
     page.locator("label[for=o-gone_on]").click()
+    page.fill("#went_on", "2022-08-27")
     page.get_by_role("button", name="保存，转给那边").click()
     errors = page.locator("[data-errors]")
     assert "请填写去了哪个城市" in errors.inner_text()
     assert page.evaluate("document.activeElement.hasAttribute('data-errors')")
+    # What was chosen and typed is still there, and no word of the program is.
+    assert page.locator("#went_to").is_visible()
+    assert page.input_value("#went_on") == "2022-08-27"
+    assert "destination_missing" not in page.locator("body").inner_text()
+    assert errors.locator("[data-code=destination_missing]").count() == 1
+    page.goto(f"{live_server.url}/overview")
+    assert "报修时请念这个代码" in page.locator("main").inner_text()
+    assert not re.search("[a-z]", page.locator("main").inner_text())
+
+
+def test_after_a_call_all_answers_stand_on_one_screen(five, sign_in):
+    page = sign_in("cun", 360, 640)
+    page.locator("td.go a.call").first.click()
+    page.wait_for_selector(".outcomes")
+    page.wait_for_function("scrollY > 0")
+    for answer in ("label[for=o-at_home]", "label[for=o-nothing_required]"):
+        box = page.locator(answer).bounding_box()
+        assert box["y"] >= 0
+        assert box["y"] + box["height"] <= 640
+    assert "可以这样说" in page.locator("[data-called] summary").inner_text()
+
+
+def test_nothing_in_the_head_of_a_page_is_cut_off(five, sign_in):
+    cut = """[...document.querySelectorAll('header.top *')]
+        .filter((e) => e.getClientRects().length && !e.closest('.seen-by-ear, .skip, .menu-body'))
+        .filter((e) => e.scrollWidth > e.clientWidth + 1 && getComputedStyle(e).overflowX !== 'visible')
+        .map((e) => e.className)"""
+    page = sign_in("console")
+    for width in (1440, 1280, 1024, 360):
+        page.set_viewport_size({"width": width, "height": 640})
+        assert page.evaluate(cut) == []
+        assert page.locator(".brand").bounding_box()["height"] <= 45
+        assert not scrolls_sideways(page)
+        for tab in page.locator("nav.tabs a").all():
+            box = tab.bounding_box()
+            assert box["x"] >= 0
+            assert box["x"] + box["width"] <= width
 
 
 def test_a_list_by_page_with_its_accounts(db, sign_in, acting):
@@ -201,11 +240,19 @@ def test_the_sheet_beside_the_list_saves_and_shows_the_next(db, sign_in):
     assert due(page) == 3
 
 
-def test_an_overview_on_a_telephone_and_in_english(five, sign_in):
+def test_an_overview_on_a_telephone_and_in_english(five, sign_in, acting):
+    with acting("work"):
+        standing.count()
     page = sign_in("zhen", 360, 740)
     page.get_by_role("link", name="概览").click()
     page.wait_for_url("**/overview")
     assert not scrolls_sideways(page)
+    # Late and help are what a head looks for: no number lies beyond the edge.
+    assert all(
+        box.bounding_box()["x"] + box.bounding_box()["width"] <= 360
+        for box in page.locator("table.units tr td.n").all()
+        if box.is_visible()
+    )
     figure = page.locator(".figures a", has_text="在管")
     n = figure.locator(".value").inner_text()
     figure.click()

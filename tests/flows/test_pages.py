@@ -18,8 +18,10 @@ from tests.morning import take_in
 from tests.signed_in import signed_in
 
 from bihuan.access import queries as access
+from bihuan.boards import checks
 from bihuan.intake import jobs
-from bihuan.kernel import ids
+from bihuan.kernel import clock, ids
+from bihuan.loops.models import Reckoning
 
 HEAD = "姓名,证件号码,手机号,来源地,到达时间,现住址\n"
 BANQIAO = "连云港市连云区板桥街道板桥社区居委会{n}号楼"
@@ -577,4 +579,24 @@ def test_an_auditor_sees_whether_the_accounts_balance_and_nobody(city, acting):
     shown = page(auditor, "/accounts")
     assert "账平" in shown
     assert "王小梅" not in shown
+    # What was checked stands there in words; the names of the command line do not.
+    assert set(Reckoning.objects.latest("id").report["checked"]) == set(checks.WORDS)
+    assert "时限没有被私下改动" in shown
+    assert "deadline_moved" not in shown
+
+
+def test_a_gap_counts_under_the_check_that_found_it(city, acting):
+    from bihuan.loops import jobs
+
+    with acting("work"):
+        jobs.reckon()
+    report = Reckoning.objects.latest("id").report
+    gap = {"check": "lead_missing", "zh": "有名单、没有线索（arrival 2022-08-27）", "en": "reported, but no lead"}
+    with acting("owner"):
+        Reckoning.objects.create(at=clock.now(), ok=False, n_gaps=1, report={**report, "gaps": [gap]})
+    shown = page(client("shenji"), "/accounts")
+    assert "1 处对不上" in shown
+    first = re.search(r"<tbody><tr[^>]*>(.*?)</tr>", shown, re.S)[1]
+    assert "每个待核查人员都说得出从哪份名单来" in first
+    assert re.search(r'class="late">.*?1</b>', first, re.S)
     assert client("cun").get("/accounts").status_code == 403

@@ -50,9 +50,11 @@ def reading(request: HttpRequest) -> Iterator[None]:
 
 
 def refusal(request: HttpRequest, refused: Refused) -> HttpResponse:
-    """A refusal as a page: what, why, and the code to quote."""
+    """A refusal as a page: what, why, and the code to quote; below the county that is a number, no word of the program."""
     status = status_of(refused)
-    context = {"sentence": refused.sentence(get_language() or "zh"), "reference": refused.code}
+    post = getattr(request, "post", None)
+    plain = post is not None and Role(post.role).is_below_county
+    context = {"sentence": refused.sentence(get_language() or "zh"), "reference": refused.code, "plain_words": plain}
     template = {403: "403.html", 404: "404.html"}.get(status, "refused.html")
     if status == 404:
         context = {}

@@ -48,6 +48,11 @@ class Role(models.TextChoices):
         return _ROLES[self]
 
     @property
+    def is_below_county(self) -> bool:
+        """Such posts read plain words only: no code, no English, no abbreviation (USERS 5)."""
+        return self in (Role.TOWNSHIP_DESK, Role.VILLAGE_WORKER)
+
+    @property
     def branch(self) -> str:
         """`case` for all who work with persons, else the role itself: nobody holds posts of two branches on one day."""
         return self.value if self in _ADMINISTRATORS else "case"

@@ -16,7 +16,7 @@ from django.views.decorators.http import require_safe
 
 from bihuan.access.middleware import allow
 from bihuan.access.permissions import Permission, Role
-from bihuan.boards import queries, touched
+from bihuan.boards import checks, queries, touched
 from bihuan.identity import masks
 from bihuan.identity import queries as people
 from bihuan.kernel import clock
@@ -270,13 +270,19 @@ def accounts(request: HttpRequest) -> HttpResponse:
         context["head"] = {"no": head.no, "at": head.sealed_at, "chain": bytes(head.chain).hex()}
     if last is not None:
         report, language = last.report, get_language() or "zh"
-        gaps = [{"check": gap["check"], "text": gap["en" if language.startswith("en") else "zh"]} for gap in report["gaps"]]
-        wrong = Counter(gap["check"] for gap in gaps)
+        gaps = [
+            {"check": gap["check"], "words": checks.words(gap["check"]), "text": gap["en" if language.startswith("en") else "zh"]}
+            for gap in report["gaps"]
+        ]
+        wrong = Counter(checks.check_of(gap["check"]) for gap in gaps)
         words = {"event": _("全程"), "day": _("当日")}
         context["found"] = {
             "at": last.at, "ok": last.ok, "n_gaps": last.n_gaps, "gaps": gaps,
             "balances": [{"words": words.get(name, name), **sums} for name, sums in report["balance"].items()],
-            "checks": [{"name": name, "n": n, "n_gaps": wrong[name]} for name, n in sorted(report["checked"].items())],
+            "checks": [
+                {"name": name, "words": checks.words(name), "n": n, "n_gaps": wrong[name]}
+                for name, n in sorted((dict.fromkeys(wrong) | report["checked"]).items(), key=lambda one: (-wrong[one[0]], one[0]))
+            ],
         }  # fmt: skip
     return render(request, "boards/accounts.html", context)
 

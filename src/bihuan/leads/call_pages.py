@@ -88,10 +88,15 @@ def _act_page(request: HttpRequest, lead_id: UUID, fact_id: str, errors: list[di
         "came_from": origin,
     }
     back, ahead = _days(lead.arrived_to)
+    given = request.POST.dict() if errors else {}
+    for days, chosen in ((back, given.get("arrived_on")), (ahead, given.get("expected_on"))):
+        for day in days:
+            day["checked"] = day["value"] == chosen if chosen else day["checked"]
     context |= {
         "what": WHAT[VERIFY.name],
         "answered": answered_words(contact),
         "errors": errors,
+        "given": given,
         "fact_id": fact_id,
         "hold": {"by": "" if by_me else held[2], "until": held[3]} if held else None,
         "hold_url": f"/leads/{lead.id}/call?act={new_act()}",

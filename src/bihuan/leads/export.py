@@ -161,7 +161,7 @@ def _above(of: DutyList, post: Any, purpose: str, whole: bool) -> list[str]:
         % {"code": duty_lists.code(of.id), "title": of.title, "n": len(of.loops), "at": made},
         _("%(unit)s %(officer)s 于 %(at)s 导出；用途：%(why)s；%(shown)s；保存到 %(ends)s")
         % {"unit": post.unit.name, "officer": post.officer.name, "at": now, "why": why, "shown": shown, "ends": ends},
-        _("只填黄色的格子，不改编号；填好后在“清单”页交回，先看会怎样再保存。日期写 2022-08-27，时间写 2022-08-28 09:30。"),
+        _("只填黄色的格子，不改编号；填好后在“以前的清单”页交回，先看会怎样再保存。日期写 2022-08-27，时间写 2022-08-28 09:30。"),
     ]
 
 

@@ -99,7 +99,7 @@ def my_work(request: HttpRequest) -> HttpResponse:
         "act": new_act(),
         "here": request.get_full_path(),
         "batch": {
-            "accept_url": "/duties/accept" if state in ("offered", "all") else "",
+            "accept_url": "/duties/accept" if any(row["offered"] for row in rows) and state in ("offered", "all") else "",
             "assign_url": "/duties/assign" if state == "mine" else "",
             "return_url": {"mine": "/duties/return", "offered": "/duties/decline"}.get(state, ""),
             "reassign_url": "/duties/reassign" if below and state != "offered" else "",
@@ -107,6 +107,8 @@ def my_work(request: HttpRequest) -> HttpResponse:
         "filters": filters,
         # A desk without duties of its own is still the one that villages ask: it is sent there, not to bed.
         "asked": {"n": n["helped"], "url": _link("/duties", state="helped")} if not village and n["helped"] else None,
+        "busy_below": {"n": n["all"], "url": _link("/duties", state="all")} if not village and n["all"] else None,
+        "import_url": "/intake/upload" if not village and post.may(Permission.LIST_IMPORT) and not n["all"] else "",
         "page": {
             "shown": len(rows),
             "total": n[state] if not (q or kind or unit or village) and n[state] <= queries.MANY else None,

@@ -61,6 +61,7 @@ def desk(request: HttpRequest) -> dict[str, Any]:
         "unit": post.unit.name if post else "",
         "posts_url": "/post" if post else "",
         "nav": tabs(post),
+        "plain_words": post is not None and Role(post.role).is_below_county,
         "may_end": post is not None and post.may(Permission.EVENT_END),
         "sign_out_url": "/sign-out",
         "language_url": "/i18n/setlang/",

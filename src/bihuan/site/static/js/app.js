@@ -107,6 +107,11 @@ function refuse(link, sentence) {
   link.replaceWith(note);
 }
 
+// Who comes back from the telephone finds what to say and all answers on one screen; what was refused, its questions.
+const called = $("[data-called]"), chosen = $(".outcomes > input:checked + label");
+if (matchMedia("(max-width: 55rem)").matches && called && !$("[data-errors]")) called.scrollIntoView({ block: "start", behavior: "instant" });
+if (chosen && $("[data-errors]")) chosen.scrollIntoView({ block: "nearest" });
+
 // An answer that asks for more shows its questions: on a telephone they would open below the edge.
 document.addEventListener("change", (event) => {
   if (!event.target.matches(".outcomes > input[type=radio]")) return;
