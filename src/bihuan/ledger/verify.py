@@ -64,10 +64,18 @@ def details_missing() -> Found:
     return Found(_rows("SELECT count(*) FROM fact")[0][0], gaps)
 
 
-def seal_broken(epoch: int | None = None, against: Path | None = None) -> Found:
-    """See `seals.verify_chain`; counts seals. `against`: a keeper's file of heads; without one the installation's own."""
+def kept_heads(against: Path | None = None) -> heads.Kept:
+    """The heads that a keeper has (`against`), or those that the installation keeps beside its database.
+
+    Read before the snapshot is taken in which the chain is verified: a seal that is made meanwhile is in neither.
+    """
     path = against or heads.own_file()
-    kept = heads.read(path) if against or path.exists() else heads.Kept()
+    return heads.read(path) if against or path.exists() else heads.Kept()
+
+
+def seal_broken(epoch: int | None = None, kept: heads.Kept | None = None) -> Found:
+    """See `seals.verify_chain`; counts seals. `kept`: what `kept_heads` read before."""
+    kept = kept or kept_heads()
     witnessed = {at: line.chain for at, line in kept.lines.items() if not kept.is_lost(at)}
     ended, strange = destruction.endings()
     gaps = heads.gaps(kept) + seals.verify_chain(epoch, witnessed, ended) + strange

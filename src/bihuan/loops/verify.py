@@ -20,6 +20,7 @@ from bihuan.kernel import clock
 from bihuan.ledger import seals
 from bihuan.ledger import verify as ledger
 from bihuan.ledger.gaps import GAPS_MAX, Found, Gap
+from bihuan.ledger.heads import Kept
 from bihuan.ledger.kinds import FactKind
 from bihuan.ledger.models import Ending
 from bihuan.loops import declare, facts
@@ -635,13 +636,14 @@ def verify(at: datetime | None = None) -> Report:
 
     Refuses nothing; takes seconds per million duties. Worker's role.
     """
+    kept = ledger.kept_heads()
     with transaction.atomic():
         with connection.cursor() as cursor:
             cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-        return _then(at) if at is not None else _now()
+        return _then(at, kept) if at is not None else _now(kept)
 
 
-def _now() -> Report:
+def _now(kept: Kept) -> Report:
     now = clock.now()
     parameters = _parameters(now)
     counts = {name: _rows(sql, {})[0][0] for name, sql in _COUNTS.items()}
@@ -651,7 +653,7 @@ def _now() -> Report:
     for name, fn in (("duty_missing", _duty_missing), ("duty_double", _duty_double), ("content_changed", content_changed)):
         found[name] = [fn(now)]
     found["details_missing"] = [ledger.details_missing()]
-    found["seal_broken"] = [ledger.seal_broken()]
+    found["seal_broken"] = [ledger.seal_broken(kept=kept)]
     intervals = {"event": balances(_START, now, live=True), "day": balances(parameters["day_start"], now, live=True)}
     found["balance"] = [Found(len(of), _balance_gaps(of, name)) for name, of in intervals.items()]
     for name, fn in _registered.items():
@@ -690,7 +692,7 @@ def _without_fact(condition: str, parameters: dict) -> list[Gap]:
     ]  # fmt: skip
 
 
-def _then(at: datetime) -> Report:
+def _then(at: datetime, kept: Kept) -> Report:
     """As of the last seal before `at`: accounts, holders, and whole histories. Deadlines and timers are of now only."""
     seal = seals.cutoff(at)
     if seal is None:
@@ -739,7 +741,7 @@ def _then(at: datetime) -> Report:
     ]
     gaps += [gap for name, of in intervals.items() for gap in _balance_gaps(of, name)]
     gaps += _without_fact(condition, parameters)
-    content, chain = content_changed(seal=seal), ledger.seal_broken()
+    content, chain = content_changed(seal=seal), ledger.seal_broken(kept=kept)
     n_loops = total(intervals["event"]).opened
     checked = {"balance": len(intervals["event"]), "owner_moved": n_loops, "movement_missing": n_loops}
     checked |= {"closed_without_fact": n_loops, "content_changed": content.n, "seal_broken": chain.n}

@@ -6,6 +6,7 @@ from __future__ import annotations
 import importlib.util
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
@@ -13,9 +14,10 @@ from pathlib import Path
 import polars as pl
 import psycopg
 import pytest
+from django.db import connection
 
 from bihuan.kernel import ids
-from bihuan.ledger import seals
+from bihuan.ledger import heads, seals
 from bihuan.loops import handle, tallies, verify
 from bihuan.loops.record import record, record_many
 from bihuan.loops.tick import tick
@@ -266,6 +268,27 @@ def test_what_is_rewritten_is_found_as_of_a_time_too(found, city, check: str, ch
     assert verify.verify(at).ok
     found(change)
     assert check in {gap.check for gap in verify.verify(at).gaps}
+
+
+def test_a_minute_sealed_while_the_accounts_are_verified_is_no_gap(found, monkeypatch) -> None:
+    """The worker seals and notes the head beside the database; the snapshot of the one who verifies does not know that seal."""
+    began = verify._parameters
+
+    def seals_meanwhile(now):
+        def seal() -> None:
+            assert seals.seal_minute(now) is not None
+            heads.bring()
+            connection.close()
+
+        answer = began(now)
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")  # the snapshot is taken
+        with ThreadPoolExecutor(1) as other:
+            other.submit(seal).result()
+        return answer
+
+    monkeypatch.setattr(verify, "_parameters", seals_meanwhile)
+    assert found()[1] == []
 
 
 def test_other_floors_add_checks(found, monkeypatch) -> None:

@@ -30,7 +30,7 @@ def register(cli: click.Group) -> None:
         from bihuan.ledger import verify as ledger
         from bihuan.loops.verify import content_changed
 
-        gaps = ledger.seal_broken(epoch, against).gaps + content_changed().gaps + ledger.details_missing().gaps
+        gaps = ledger.seal_broken(epoch, ledger.kept_heads(against)).gaps + content_changed().gaps + ledger.details_missing().gaps
         gaps += files_broken().gaps if files else []
         head = seals.head()
         if gaps:
