@@ -271,7 +271,12 @@ def _found(against: Path) -> list[Any]:
     from bihuan.ledger import verify as ledger
     from bihuan.loops.verify import content_changed
 
-    return ledger.seal_broken(against=against).gaps + content_changed().gaps + ledger.details_missing().gaps + files_broken().gaps
+    return (
+        ledger.seal_broken(kept=ledger.kept_heads(against)).gaps
+        + content_changed().gaps
+        + ledger.details_missing().gaps
+        + files_broken().gaps
+    )
 
 
 def strike(change: Change, dice: random.Random, there: list[Entry], against: Path) -> tuple[bool, bool, str]:

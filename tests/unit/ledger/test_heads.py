@@ -65,7 +65,7 @@ def test_a_file_elsewhere_gets_what_it_has_not_and_nothing_twice(sealed, tmp_pat
     kept = heads.read(elsewhere)
     assert sorted(kept.lines) == [(1, 1), (1, 2), (1, 3)]
     assert kept.unreadable == []
-    assert verify.seal_broken(against=elsewhere).gaps == []
+    assert verify.seal_broken(kept=verify.kept_heads(elsewhere)).gaps == []
 
 
 def test_a_line_cut_off_by_a_crash_is_written_again(sealed) -> None:
@@ -84,7 +84,7 @@ def test_a_flipped_bit_in_a_kept_line_is_named(sealed, tmp_path) -> None:
     for bit in range(8):
         damaged = tmp_path / f"{bit}.heads"
         damaged.write_bytes(whole[:second] + bytes([whole[second] ^ (1 << bit)]) + whole[second + 1 :])
-        assert "heads line 3" in verify.seal_broken(against=damaged).gaps[0].what
+        assert "heads line 3" in verify.seal_broken(kept=verify.kept_heads(damaged)).gaps[0].what
 
 
 def test_a_chain_written_anew_is_not_kept_and_named_from_where(sealed, as_role, tmp_path) -> None:
@@ -96,7 +96,7 @@ def test_a_chain_written_anew_is_not_kept_and_named_from_where(sealed, as_role, 
     assert seals.verify_chain() == []
     assert refusal(heads.bring, elsewhere) == "heads_rewritten 1/3"
     assert elsewhere.read_bytes() == before
-    assert verify.seal_broken(against=elsewhere).gaps[0].what == "seal 1/3 rewritten"
+    assert verify.seal_broken(kept=verify.kept_heads(elsewhere)).gaps[0].what == "seal 1/3 rewritten"
 
 
 def test_a_cut_off_tail_is_named_until_somebody_says_that_it_was_a_restore(sealed, as_role, tmp_path) -> None:
@@ -108,11 +108,11 @@ def test_a_cut_off_tail_is_named_until_somebody_says_that_it_was_a_restore(seale
         db.execute("DELETE FROM seal WHERE no > 2")
         db.execute("DELETE FROM fact WHERE (xid::text)::bigint >= %s", [upto])
     assert refusal(heads.bring, elsewhere) == "heads_lost 1/3"
-    assert [g.what for g in verify.seal_broken(against=elsewhere).gaps] == ["seal 1/3 missing", "seal 1/4 missing"]
+    assert [g.what for g in verify.seal_broken(kept=verify.kept_heads(elsewhere)).gaps] == ["seal 1/3 missing", "seal 1/4 missing"]
     assert seals.new_epoch(now=BEGAN + timedelta(minutes=2)).epoch == 2
     brought = heads.bring(elsewhere, restored=True)
     assert (brought.n_new, brought.lost, brought.last.at) == (1, 2, (2, 1))
-    assert verify.seal_broken(against=elsewhere).gaps == []
+    assert verify.seal_broken(kept=verify.kept_heads(elsewhere)).gaps == []
     sealed(1)
     assert heads.bring(elsewhere).n_new == 1
 
