@@ -248,6 +248,7 @@ def test_tables_without_a_policy_are_named():
 # Tables without row-level security, and why nobody of the lists can be read in them.
 NO_PERSON = {
     "places, units and rules, which everybody works by": "region region_scope unit unit_line adoption adoption_proposal event installation",
+    "which post read how often, by opaque ids": "whole_read",
     "counts of units": "standing tally tally_delta tick rung reckoning seal denied job_run",
     "accounts of officers, read by the sign-in before any scope is known": "officer post totp passkey recovery_code sign_in sign_in_code device attempt security_log django_session",
     "opaque ids alone: which ids are one person, and in whose sight; leads without a duty": "subject cluster judged visible stray",

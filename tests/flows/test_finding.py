@@ -25,6 +25,16 @@ def people(city):
     take_in("a.csv", (HEAD + HERE + THERE + ENDED).encode(), "community")
 
 
+@pytest.fixture
+def lists_of_eight(city) -> list[str]:
+    """Leads of 板桥社区."""
+    from tests.flows.test_pages import BANQIAO, leads_of, row
+    from tests.flows.test_pages import HEAD as COLUMNS
+
+    take_in("a.csv", (COLUMNS + "".join(row(n, BANQIAO) for n in range(1, 9))).encode(), "community")
+    return leads_of(client("cun"))
+
+
 def found(login: str, q: str) -> str:
     answer = client(login).post("/people", {"q": q}, headers=PART)
     assert answer.status_code == 200
@@ -113,3 +123,76 @@ def test_the_box_works_without_scripts_and_by_part(people):
     part = made.post("/people", {"q": "sxm"}, headers=PART).content.decode()
     assert part.lstrip().startswith('<div id="found"')
     assert "单*梅" in part
+
+
+def test_one_act_is_one_search_whatever_is_sent_with_it(people, as_role, monkeypatch):
+    """Who sends the same id with another number each time is counted and stopped all the same."""
+    from django.conf import settings
+
+    monkeypatch.setattr(settings, "SEARCHES_PER_HOUR", 3)
+    act = str(ids.new_id())
+    answers = [ask("cun", f"1380000{n:04}", act=act) for n in range(100, 106)]
+    assert ["请过一会儿再查" in html for html in answers] == [False] * 3 + [True] * 3
+    with as_role("superuser") as db:
+        assert db.execute("SELECT count(*) FROM sought").fetchone() == (3,)
+
+
+def shows_a_number(answer) -> bool:
+    return "1380000" in re.sub(r"[^0-9A-Za-z<>]", "", answer.content.decode())
+
+
+def reads(as_role) -> list[tuple]:
+    with as_role("superuser") as db:
+        return db.execute(
+            "SELECT f.subject::text, f.purpose FROM unmasked u JOIN fact f ON f.id = u.fact ORDER BY f.received_at"
+        ).fetchall()
+
+
+def test_no_identity_is_read_under_an_id_that_was_used_before(lists_of_eight, as_role):
+    """The same form sent twice is one reading; another person, or the id of another act, is not the same form."""
+    village, leads = client("cun"), lists_of_eight
+    first = str(ids.new_id())
+    for _ in range(2):
+        answer = village.post(f"/leads/{leads[0]}/unmask", {"act": first, "purpose": "visit"})
+        assert shows_a_number(answer)
+    assert len(reads(as_role)) == 1
+    answer = village.post(f"/leads/{leads[1]}/unmask", {"act": first, "purpose": "visit"})
+    assert answer.status_code == 409
+    assert not shows_a_number(answer)
+    answered = str(ids.new_id())
+    village.post(f"/leads/{leads[2]}/act", {"fact_id": answered, "outcome": "not_reached"})
+    answer = village.post(f"/leads/{leads[1]}/unmask", {"act": answered, "purpose": "visit"})
+    assert answer.status_code == 409
+    assert not shows_a_number(answer)
+    assert len(reads(as_role)) == 1
+
+
+def test_reading_one_after_another_needs_the_second_factor_then_stops_and_is_noticed(lists_of_eight, as_role, monkeypatch):
+    from django.conf import settings
+    from tests.signed_in import signed_in
+
+    monkeypatch.setattr(settings, "READS_ALONE_PER_HOUR", 2)
+    monkeypatch.setattr(settings, "READS_PER_HOUR", 4)
+    leads = lists_of_eight
+
+    def read(who, n: int):
+        return who.post(f"/leads/{leads[n]}/unmask", {"act": str(ids.new_id()), "purpose": "visit"})
+
+    alone, fresh = signed_in("cun", fresh=False), signed_in("cun")
+    assert [read(alone, n).status_code for n in range(2)] == [200, 200]
+    asked = read(alone, 2)
+    assert (asked.status_code, asked.headers["Location"][:14]) == (302, "/second-factor")
+    assert [read(fresh, n).status_code for n in (2, 3)] == [200, 200]
+    stopped = read(fresh, 4)
+    assert stopped.status_code == 429
+    assert "请过一会儿" in stopped.content.decode()
+    assert not shows_a_number(stopped)
+    read(fresh, 4)
+    assert len(reads(as_role)) == 4
+    with as_role("superuser") as db:
+        assert db.execute("SELECT about, detail FROM security_log WHERE what = 'reads_stopped'").fetchall() == [
+            (access.post_of("cun").officer_id, "4")
+        ]
+        assert db.execute("SELECT status, n FROM denied WHERE address LIKE '%%unmask'").fetchall() == [(429, 2)]
+    assert "读取完整信息太多" in signed_in("shenji").get("/security-log").content.decode()
+    assert read(signed_in("zhen"), 4).status_code == 200, "another post is another count"

@@ -14,7 +14,7 @@ KEPT = {
     "the map of command": {"region", "region_scope", "unit", "unit_line"},
     "a fingerprint of the names of columns, and their order": {"intake_mapping"},
     "officers, not persons of an event": {
-        "denied", "feedback",
+        "denied", "feedback", "whole_read",
         "officer", "post", "device", "passkey", "totp", "recovery_code", "attempt", "sign_in", "sign_in_code", "security_log",
     },
     "the framework's own": {"django_session", "django_cache", "django_migrations", "django_content_type", "auth_group",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
@@ -35,6 +37,7 @@ WORDS = {
     "device_revoked": _("停用一台设备"),
     "entry_kept": _("停用或锁屏后交来的记录，留待确认"),
     "entry_left": _("留待确认的记录，决定不记"),
+    "reads_stopped": _("一小时内读取完整信息太多，暂停"),
     "officer_made": _("开账号"),
     "officer_changed": _("修改账号"),
     "officer_ended": _("停用账号"),
@@ -54,10 +57,18 @@ def address(request: HttpRequest | None) -> str:
     return (forwarded.rpartition(",")[2].strip() or request.META.get("REMOTE_ADDR", ""))[:64]
 
 
-def note(what: str, *, officer: int | None = None, about: int | None = None, request: HttpRequest | None = None, detail: str = "") -> None:
-    """Append a line. KeyError for a code that no auditor could read."""
+def note(
+    what: str, *, officer: int | None = None, about: int | None = None, request: HttpRequest | None = None, detail: str = "",
+    once: timedelta | None = None,
+) -> None:  # fmt: skip
+    """Append a line; with `once` only where there was none of the kind about the officer for that long.
+
+    KeyError for a code that no auditor could read.
+    """
     if what not in WORDS:
         raise KeyError(what)
+    if once and SecurityLog.objects.filter(what=what, about=about or officer, at__gt=clock.real_now() - once).exists():
+        return
     SecurityLog.objects.create(
         at=clock.real_now(),
         what=what,

@@ -30,7 +30,7 @@ SAFE = ("GET", "HEAD")
 
 # "Not yours" and "not there" are one answer: nobody learns that something exists. All such codes end alike.
 _HIDDEN = "_not_found"
-_STATUS = {"not_permitted": 403, "csrf": 403, "body_too_large": 413}
+_STATUS = {"not_permitted": 403, "csrf": 403, "body_too_large": 413, "reads_too_many": 429}
 
 
 def status_of(refused: Refused) -> int:

@@ -16,7 +16,7 @@ from bihuan.access.action import action
 from bihuan.access.decide import require
 from bihuan.access.door import engine
 from bihuan.access.permissions import Permission
-from bihuan.identity import facts, links, queries, search
+from bihuan.identity import facts, keys, links, queries, search
 from bihuan.identity.loops import SETTLE
 from bihuan.identity.oracle import Groups
 from bihuan.kernel import clock, ids
@@ -24,6 +24,7 @@ from bihuan.kernel.refused import Refused
 from bihuan.loops import clusters
 from bihuan.loops.record import record, record_many
 
+_AN_HOUR = timedelta(hours=1)
 CALLS_MAX = 200  # phones read in one act: a desk's list, not a city's
 
 
@@ -241,18 +242,51 @@ def _one_duty_is_enough(by, event: int, doubt: int, a: UUID, b: UUID, reason: st
 def unmask(*, by, event: int, subject: UUID, purpose: str, act: UUID | None = None) -> Unmasked | Refused:
     """Read the full identity of a person in sight, for a stated purpose; that it was read is recorded with the purpose.
 
-    Refuses: no permission, no purpose, a person out of sight.
+    After `settings.READS_PER_HOUR` persons within an hour the post waits; the log of accounts keeps it. The same `act` again is
+    the same reading. Refuses: no permission, no purpose, a person out of sight, an `act` that was another's (`act_used`),
+    too many within the hour (`reads_too_many`).
     """
     require(by, Permission.PERSON_UNMASK)
     purpose = purpose.strip()
     if not purpose:
         raise Refused("purpose_missing", "请写明查看的用途。", "Please state what for.", "purpose")
+    act = act or ids.new_id()
+    with connection.cursor() as cursor:  # one reading of a post at a time, so that the bound is one
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended('bihuan.read', %s))", [by.id])
+    before = _read_before(by, act, subject)
+    if not before and reads_within_the_hour(by) >= settings.READS_PER_HOUR:
+        raise Refused("reads_too_many", "一小时内看得太多，请过一会儿再看。", "Too many within the hour; please wait a while.")
     whole = queries.opened_persons([subject], event=event)
     if subject not in whole:
         raise Refused("person_not_found", "找不到此人，或不在您的范围内。", "There is no such person, or not in your scope.")
-    done = record(facts.UNMASKED, event=event, subject=subject, details=facts.Unmasked("full"), by=by, id=act, purpose=purpose)
+    if not before:
+        record(facts.UNMASKED, event=event, subject=subject, details=facts.Unmasked("full"), by=by, id=act, purpose=purpose)
+        with engine(), connection.cursor() as cursor:
+            now = clock.real_now()
+            cursor.execute("DELETE FROM whole_read WHERE post = %s AND read_at < %s", [by.id, now - _AN_HOUR])
+            cursor.execute("INSERT INTO whole_read (fact, post, read_at) VALUES (%s, %s, %s)", [act, by.id, now])
     person = whole[subject]
-    return Unmasked(done.fact, person.name, person.docs, person.phones, person.addresses)
+    return Unmasked(act, person.name, person.docs, person.phones, person.addresses)
+
+
+def _read_before(by, act: UUID, subject: UUID) -> bool:
+    """Whether this act was this reading. An id that stands for anything else opens nobody."""
+    with engine(), connection.cursor() as cursor:
+        cursor.execute('SELECT kind = %s AND subject = %s AND "by" = %s FROM fact WHERE id = %s OR act = %s LIMIT 1',
+                       [facts.UNMASKED.name, subject, by.officer_id, act, act])  # fmt: skip
+        found = cursor.fetchone()
+    if found is not None and not found[0]:
+        raise Refused(
+            "act_used", "这一页刚才已经用过，没有显示。请刷新后再看。", "This page was used already; nothing was shown. Please reload it."
+        )
+    return found is not None
+
+
+def reads_within_the_hour(by) -> int:
+    """How many persons the post has read in full, one after another, within the last hour of real time."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM whole_read WHERE post = %s AND read_at > %s", [by.id, clock.real_now() - _AN_HOUR])
+        return cursor.fetchone()[0]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -271,8 +305,6 @@ class Elsewhere:
     answers: tuple[Answers, ...] = ()
     wait: bool = False
 
-
-_AN_HOUR = timedelta(hours=1)
 
 _ANSWERS = """
 SELECT u.name, u.phone FROM cluster c JOIN cluster m ON m.root = c.root JOIN loop l ON l.subject = m.subject JOIN unit u ON u.id = l.owner
@@ -300,6 +332,8 @@ def seek(*, by, event: int, typed: str, purpose: str, act: UUID) -> Elsewhere | 
             "Outside your range people are found by a whole phone or document number only.", "q",
         )  # fmt: skip
     now = clock.now()
+    # One act is one search: the same id with another number is another search, counted and kept as such.
+    act = ids.derived_id(act, "seek", keys.installation().index("sought", what.phone or what.document).hex())
     with engine(), psycopg.Cursor(connection.connection) as cursor:
         # One search of a post at a time, so that the bound is one.
         cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended('bihuan.seek', %s))", (by.id,))

@@ -265,3 +265,15 @@ class SearchStopped(models.Model):
     class Meta:
         db_table = "search_stopped"
         indexes = [models.Index(fields=["post", "asked_at"], name="search_stopped_by_post")]
+
+
+class WholeRead(models.Model):
+    """That a post read a person in full, one by one, and when in real time: by this its readings within an hour are bounded."""
+
+    fact = models.UUIDField(primary_key=True)
+    post = models.IntegerField()
+    read_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "whole_read"
+        indexes = [models.Index(fields=["post", "read_at"], name="whole_read_by_post")]

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
+from bihuan.access import log
 from bihuan.access.middleware import allow, reading
 from bihuan.access.pages import act_of, new_act, once
 from bihuan.access.permissions import Permission
+from bihuan.access.second_factor import require_fresh
 from bihuan.identity import actions as identity
 from bihuan.identity import masks
 from bihuan.identity import queries as people
@@ -168,15 +172,15 @@ def unmask(request: HttpRequest, lead: UUID) -> HttpResponse:
     note = " ".join(request.POST.get("note", "").split())[:200]
     with reading(request):
         found = queries.lead_of(lead)
-    with once(request, made) as known:
-        whole = (
-            None
-            if known
-            else identity.unmask(by=post, event=found.event, subject=found.subject, purpose=f"{purpose} {note}".strip(), act=made)
-        )
+    if identity.reads_within_the_hour(post) >= settings.READS_ALONE_PER_HOUR:
+        require_fresh(request)
+    with once(request, made):  # the door knows a repeated act; a double click waits here
+        whole = identity.unmask(by=post, event=found.event, subject=found.subject, purpose=f"{purpose} {note}".strip(), act=made)
     if isinstance(whole, Refused):
+        if whole.code == "reads_too_many":
+            log.note(
+                "reads_stopped", officer=post.officer_id, request=request, detail=str(settings.READS_PER_HOUR), once=timedelta(hours=1)
+            )
         raise whole
     with reading(request):
-        if whole is None:  # the same reading again
-            whole = people.opened_persons([found.subject], event=found.event)[found.subject]
         return _lead_page(request, lead, whole)

@@ -119,7 +119,7 @@ class Noticed:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         response = self.get_response(request)
         post, match = getattr(request, "post", None), request.resolver_match
-        if response.status_code in (403, 404) and post is not None and match is not None:
+        if response.status_code in (403, 404, 429) and post is not None and match is not None:
             log.warning("denied status=%d post=%d unit=%d address=/%s", response.status_code, post.id, post.unit_id, match.route)
             note_denied(by=post, address=f"/{match.route}", status=response.status_code)
         return response

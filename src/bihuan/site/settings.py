@@ -137,6 +137,10 @@ STORAGES = {
 # Searches for people outside the own range that a post may make within an hour; then it waits, and an alarm is kept.
 # Own choice: a call desk meets a few such people an hour, a list of ID numbers is hundreds.
 SEARCHES_PER_HOUR = int(os.environ.get("BIHUAN_SEARCHES_PER_HOUR") or 30)
+# Persons that a post may read in full, one by one, within an hour; above the smaller number with a fresh second factor, above the
+# larger the post waits and the auditors are told. Own choice: calling shows the telephone without it, so a desk needs few.
+READS_ALONE_PER_HOUR = int(os.environ.get("BIHUAN_READS_ALONE_PER_HOUR") or 20)
+READS_PER_HOUR = int(os.environ.get("BIHUAN_READS_PER_HOUR") or 60)
 
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
