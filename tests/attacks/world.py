@@ -1,7 +1,7 @@
 """Two places that must know nothing of each other, each with officers of every role, people in every state, a list.
 
 `World.here` is 板桥街道 in 连云区, `World.there` 杨集镇 in 灌云县. A thing is named as in routes.toml: `lead` and its
-states, `loop`, `offered`, `file`, `person`, `done`, `verified`, `desk`, `township`, `village`, `officer`, `post`, `upload`, `list`, `plan`,
+states, `loop`, `offered`, `file`, `person`, `done`, `verified`, `conflict`, `desk`, `township`, `village`, `officer`, `post`, `upload`, `list`, `plan`,
 `worker`, `turn` (a post of one), `device`, `entry` (that came to a shut door), `proposal`, `region`.
 """
 
@@ -243,6 +243,15 @@ def _people(place: Place) -> None:
         loops["result"].append(lead)
     for _ in range(2):
         loops["refer"].append(verified(Found.GONE_ON, destination=f"徐州市{place.evil}")[0])
+    for n in range(3):
+        lead, fact = next(leads)[0], ids.new_id()
+        for reason in ("没去过", f"路过{n}{place.evil}"):
+            answer = _done(actions.verify(by=village, lead=lead, outcome=Found.NOTHING_REQUIRED, reason=reason, fact_id=fact))
+        assert answer.conflict
+    with psycopg.connect(dsn()) as db:
+        found_twice = "SELECT c.fact FROM contradicted c JOIN fact f ON f.id = c.fact WHERE f.unit = %s ORDER BY c.fact"
+        loops["conflict"] = [row[0] for row in db.execute(found_twice, (village.unit_id,)).fetchall()]
+    place.secrets |= {str(asked) for asked in loops["conflict"]}
     loops["done"] = [home()[1] for _ in range(2)]
     for _ in range(4):
         lead, _subject, loop = next(leads)

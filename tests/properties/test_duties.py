@@ -39,7 +39,8 @@ toy = sys.modules["toy"]
 
 N_PEOPLE = 5
 EMPTIED = (
-    "subject, cluster, visible, fact, conflict, loop, movement, timer, fired, tally, tally_delta, handled, toy_seen, toy_told, toy_met"
+    "subject, cluster, visible, fact, conflict, contradicted, loop, movement, timer, fired, tally, tally_delta, handled,"
+    " toy_seen, toy_told, toy_met"
 )
 
 
@@ -624,7 +625,7 @@ class Days(RuleBasedStateMachine):
             """
             SELECT l.opened_by, l.kind, l.subject, l.key,
                    l.owner, l.assignee, l.offered_to, l.offered_until, l.due_at, l.outcome, l.closed_by, t.bucket, t.level, l.id
-            FROM loop l LEFT JOIN timer t ON t.loop = l.id ORDER BY l.id
+            FROM loop l LEFT JOIN timer t ON t.loop = l.id WHERE l.kind LIKE 'toy.%' ORDER BY l.id
             """
         ).fetchall()
         self.model.db_no = {row[:4]: row[-1] for row in rows}
@@ -637,6 +638,7 @@ class Days(RuleBasedStateMachine):
         assert len(rows) == len(is_so)
         fired = self.server.execute(
             "SELECT l.opened_by, l.kind, l.subject, l.key, f.level, f.bucket, f.unit FROM fired f JOIN loop l ON l.id = f.loop"
+            " WHERE l.kind LIKE 'toy.%'"
         ).fetchall()
         assert len(fired) == len(self.model.fired)
         assert {(row[:4], *row[4:]) for row in fired} == self.model.fired
@@ -646,8 +648,12 @@ class Days(RuleBasedStateMachine):
         left_behind = {gap.fact for gap in report.gaps if gap.check == "duty_missing"}
         assert left_behind == self.model.unanswered()
         assert {gap.check for gap in report.gaps} <= {"duty_missing"}, [(gap.check, gap.en) for gap in report.gaps]
-        counted = sum(c.held for c in tallies.counts(self.town.event))
+        counted = sum(c.held for c in tallies.counts(self.town.event, [kind.name for kind in toy.DUTIES]))
         assert counted == len(self.model.open_duties())
+        asked = self.server.execute("SELECT count(*) FROM loop WHERE kind = 'ledger.contradiction' AND closed_at IS NULL").fetchone()[0]
+        assert asked == self.server.execute("SELECT count(*) FROM conflict").fetchone()[0], (
+            "each second content has somebody who settles it"
+        )
 
 
 @pytest.fixture(scope="module")

@@ -277,7 +277,7 @@ def accounts(request: HttpRequest) -> HttpResponse:
         wrong = Counter(checks.check_of(gap["check"]) for gap in gaps)
         words = {"event": _("全程"), "day": _("当日")}
         context["found"] = {
-            "at": last.at, "ok": last.ok, "n_gaps": last.n_gaps, "gaps": gaps,
+            "at": last.at, "ok": last.ok, "n_gaps": last.n_gaps, "gaps": gaps, "n_conflicts": report["notes"].get("conflict_open", 0),
             "balances": [{"words": words.get(name, name), **sums} for name, sums in report["balance"].items()],
             "checks": [
                 {"name": name, "words": checks.words(name), "n": n, "n_gaps": wrong[name]}

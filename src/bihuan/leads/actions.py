@@ -17,7 +17,8 @@ from bihuan.leads import facts
 from bihuan.leads.loops import REFER, RESULT, SAMPLE, VERIFY
 from bihuan.leads.models import Lead
 from bihuan.leads.reconcile import after_withdrawal
-from bihuan.loops import handle
+from bihuan.ledger.facts import Decision
+from bihuan.loops import conflicts, handle
 from bihuan.loops.record import Done, record
 from bihuan.policy import pack as packs
 from bihuan.regions import queries as regions
@@ -299,6 +300,22 @@ def correct(*, by, fact: UUID, details, reason: str, act: UUID):
         if cursor.fetchone():
             raise Refused("report_not_correctable", "名单上报的内容请作废后重新上报。", "Withdraw a report and send it again.")
     return handle.correct(by=by, fact=fact, details=details, reason=reason, act=act)
+
+
+@action
+def settle_conflict(*, by, question: str, decision: str, reason: str, act: UUID):
+    """Say which of two contents under one id holds (`conflicts.settle`). A report is never replaced: it is withdrawn and sent again."""
+    record, _, _ = question.partition(":")
+    with engine(), connection.cursor() as cursor:
+        cursor.execute("SELECT 1 FROM fact WHERE id::text = %s AND kind = %s", (record, facts.LEAD_REPORTED.name))
+        if cursor.fetchone() and decision in (Decision.SECOND, Decision.BOTH):
+            raise Refused("report_not_correctable", "名单上报的内容请作废后重新上报。", "Withdraw a report and send it again.")
+    return conflicts.settle(by=by, question=question, decision=decision, reason=reason, act=act)
+
+
+@action
+def take_back_decision(*, by, question: str, reason: str, act: UUID):
+    return conflicts.take_back(by=by, question=question, reason=reason, act=act)
 
 
 @action

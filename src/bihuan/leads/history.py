@@ -72,6 +72,8 @@ _PLAIN = {
     "identity.linked": _lazy("与另一条记录认定为同一人"),
     "identity.unlinked": _lazy("与另一条记录拆开"),
     "identity.put_off": _lazy("是不是同一个人还定不了"),
+    "ledger.contradicted": _lazy("同一条记录又收到一次，写的不一样，等人定"),
+    "ledger.contradiction_settled": _lazy("两次不一样的记录，已定哪一次算数"),
 }
 
 

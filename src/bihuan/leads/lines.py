@@ -18,6 +18,7 @@ from bihuan.kernel import clock
 from bihuan.leads import queries
 from bihuan.leads.models import Lead
 from bihuan.leads.words import PAGE_OF, SOURCES, WHAT, clock_time, day_words
+from bihuan.loops.conflicts import CONTRADICTION
 from bihuan.loops.meanwhile import tag
 
 _VILLAGE_LEVEL = 5
@@ -112,6 +113,9 @@ def _what(duty: Mapping[str, Any], lead: Mapping[str, Any] | None, now: datetime
 
 
 def act_url_of(duty: Mapping[str, Any], lead: Mapping[str, Any] | None, found: queries.Around) -> str:
+    if duty["kind"] == CONTRADICTION.name:
+        asked = found.conflicts.get(duty["key"])
+        return f"/conflicts/{asked}" if asked else ""
     if duty["kind"] == SETTLE.name:
         pair = found.doubts.get((duty["subject"], duty["key"]))
         return f"/people/same/{pair[0]}/{pair[1]}" if pair else ""

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from django.urls import path
 
-from bihuan.leads import bulk_pages, call_pages, correct_pages, find_pages, lead_pages, list_pages, people_pages, step_pages, work_pages
+from bihuan.leads import (
+    bulk_pages,
+    call_pages,
+    conflict_pages,
+    correct_pages,
+    find_pages,
+    lead_pages,
+    list_pages,
+    people_pages,
+    step_pages,
+    work_pages,
+)
 
 urlpatterns = [
     path("duties", work_pages.my_work, name="work"),
@@ -24,6 +35,8 @@ urlpatterns = [
     path("leads/<uuid:lead>/unmask", lead_pages.unmask),
     path("leads/<uuid:lead>/correct", correct_pages.correct),
     *(path(f"leads/<uuid:lead>/{name}", step_pages.step, {"name": name}) for name in step_pages.STEPS),
+    path("conflicts", conflict_pages.listed),
+    path("conflicts/<uuid:conflict>", conflict_pages.settle),
     path("people", find_pages.find, name="people"),
     path("people/elsewhere", find_pages.elsewhere),
     path("people/same/<uuid:a>/<uuid:b>", people_pages.same),

@@ -24,6 +24,7 @@ from bihuan.kernel import clock
 from bihuan.kernel.refused import Refused
 from bihuan.leads.loops import VERIFY
 from bihuan.leads.models import Lead
+from bihuan.loops.conflicts import CONTRADICTION
 from bihuan.policy import pack as packs
 from bihuan.regions import queries as regions
 
@@ -203,6 +204,7 @@ class Around:
     people: dict[UUID, Any]
     level: dict[int, int]
     doubts: dict[tuple[UUID, str], tuple[UUID, UUID]]
+    conflicts: dict[str, UUID]
 
 
 def around(duties: Sequence[Mapping[str, Any]], now: datetime) -> Around:
@@ -225,7 +227,9 @@ def around(duties: Sequence[Mapping[str, Any]], now: datetime) -> Around:
     for event in sorted({d["event"] for d in duties}):
         found |= people.opened_persons(sorted({d["subject"] for d in duties if d["event"] == event}), event=event)
     doubts = {(d["subject"], d["key"]): pair_of(d["key"]) for d in duties if d["kind"] == SETTLE.name}
-    return Around(leads, contacts, found, level, doubts)
+    asked = [d["key"] for d in duties if d["kind"] == CONTRADICTION.name]
+    told = rows("SELECT question, fact FROM contradicted WHERE question = ANY(%s)", [asked]) if asked else []
+    return Around(leads, contacts, found, level, doubts, {r["question"]: r["fact"] for r in told})
 
 
 def contacts_of(given: Mapping[str, Any], now: datetime) -> dict[int, Contact]:
@@ -277,8 +281,8 @@ def duties_of(lead: Lead, root: UUID) -> list[dict[str, Any]]:
     """Open duties of a lead, and questions about who the person is."""
     return rows(
         f"{DUTY} WHERE l.closed_at IS NULL AND l.event = %s AND l.subject IN (SELECT subject FROM cluster WHERE root = %s)"
-        " AND (l.key = %s OR l.kind = %s) ORDER BY l.due_at NULLS LAST, l.id",
-        [lead.event, root, lead.key, SETTLE.name],
+        " AND (l.key = %s OR l.kind = ANY(%s)) ORDER BY l.due_at NULLS LAST, l.id",
+        [lead.event, root, lead.key, [SETTLE.name, CONTRADICTION.name]],
     )
 
 

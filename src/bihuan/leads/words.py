@@ -13,6 +13,7 @@ from bihuan.identity.loops import SETTLE
 from bihuan.kernel import clock
 from bihuan.leads.facts import Result
 from bihuan.leads.loops import REFER, RESULT, SAMPLE, VERIFY
+from bihuan.loops.conflicts import CONTRADICTION
 
 KINDS = {
     VERIFY.name: _lazy("核查"),
@@ -20,6 +21,7 @@ KINDS = {
     RESULT.name: _lazy("出结果"),
     REFER.name: _lazy("转协查"),
     SETTLE.name: _lazy("核对是否同一人"),
+    CONTRADICTION.name: _lazy("核对两次不一样的记录"),
 }
 WHAT = {
     VERIFY.name: _lazy("打电话问问哪天到的"),
@@ -27,6 +29,7 @@ WHAT = {
     RESULT.name: _lazy("等检测结果，出来就记"),
     REFER.name: _lazy("等对方城市答复"),
     SETTLE.name: _lazy("看看是不是同一个人"),
+    CONTRADICTION.name: _lazy("看看哪一次算数"),
 }
 PAGE_OF = {VERIFY.name: "act", SAMPLE.name: "sample", RESULT.name: "result", REFER.name: "referral"}
 SOURCES = {
@@ -66,6 +69,35 @@ HANDLED = {
     "voided": _lazy("作废一条记录"),
     "merged": _lazy("与另一件合并"),
     "succeeded": _lazy("重新需要办理"),
+}
+RECORDS = {
+    "leads.lead_reported": _lazy("名单上报"),
+    "leads.call_started": _lazy("开始打电话"),
+    "leads.contact_tried": _lazy("联系，还没定"),
+    "leads.lead_verified": _lazy("核查结果"),
+    "leads.lead_sampled": _lazy("采样"),
+    "leads.result_recorded": _lazy("检测结果"),
+    "leads.referral_answered": _lazy("对方城市的答复"),
+}
+# What a record says, as officers call it; what is not here is the platform's own and not shown.
+DETAILS = {
+    "outcome": _lazy("结果"),
+    "here_since": _lazy("哪天到的"),
+    "destination": _lazy("去了哪里"),
+    "reason": _lazy("说明"),
+    "next_try_at": _lazy("哪天几点到"),
+    "until_at": _lazy("电话保留到"),
+    "medical_need": _lazy("就医"),
+    "sampled_at": _lazy("几点采的"),
+    "place": _lazy("在哪采的"),
+    "tube": _lazy("管号"),
+    "result": _lazy("检测结果"),
+    "resulted_at": _lazy("几点出的结果"),
+    "accepted": _lazy("对方接了没有"),
+    "answer": _lazy("对方怎么说"),
+    "source": _lazy("来源"),
+    "origin": _lazy("从哪里来"),
+    "arrived_at": _lazy("几点到的"),
 }
 RULES = {"name_phone": _lazy("同一姓名和电话"), "phone": _lazy("同一电话，只有这一位成年人使用"), "officer": _lazy("工作人员判定")}
 PURPOSES = {

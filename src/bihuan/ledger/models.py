@@ -35,10 +35,18 @@ class Fact(models.Model):
 
 
 class Conflict(models.Model):
-    """The same id came again with other content. Both are kept; a person settles it."""
+    """The same id came again with other content. Both are kept; a person settles it.
+
+    `content` is what was reported the second time (event, subject, happened_at, the details), the rest its circumstances.
+    """
 
     fact = models.UUIDField()
+    kind = models.TextField(default="")
     content = models.JSONField()
+    region = models.IntegerField(null=True)
+    effective_at = models.DateTimeField(null=True)
+    device_seq = models.BigIntegerField(null=True)
+    purpose = models.TextField(default="")
     digest = models.BinaryField()
     received_at = models.DateTimeField()
     by = models.IntegerField()
@@ -134,6 +142,32 @@ class Doomed(models.Model):
 
     class Meta:
         db_table = "doomed"
+
+
+class Contradicted(models.Model):
+    """Details of `ledger.contradicted`."""
+
+    fact = models.UUIDField(primary_key=True)
+    question = models.TextField()
+    desk = models.BigIntegerField(null=True)
+
+    class Meta:
+        db_table = "contradicted"
+        indexes = [models.Index(fields=["question"], name="contradicted_question")]
+
+
+class ContradictionSettled(models.Model):
+    """Details of `ledger.contradiction_settled`."""
+
+    fact = models.UUIDField(primary_key=True)
+    question = models.TextField()
+    decision = models.TextField()
+    made = models.UUIDField(null=True)
+    reason = models.TextField(default="")
+
+    class Meta:
+        db_table = "contradiction_settled"
+        indexes = [models.Index(fields=["question"], name="contradiction_settled_question")]
 
 
 class DestructionBegun(models.Model):

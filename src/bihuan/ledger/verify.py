@@ -80,8 +80,3 @@ def seal_broken(epoch: int | None = None, kept: heads.Kept | None = None) -> Fou
     ended, strange = destruction.endings()
     gaps = heads.gaps(kept) + seals.verify_chain(epoch, witnessed, ended) + strange
     return Found(_rows("SELECT count(*) FROM seal")[0][0], gaps)
-
-
-def conflicts_open() -> int:
-    """Ids that came again with other content and wait for a person. No gap: both contents are kept."""
-    return _rows("SELECT count(*) FROM conflict")[0][0]

@@ -6,6 +6,6 @@ class LoopsConfig(AppConfig):
     label = "loops"
 
     def ready(self) -> None:
-        from bihuan.loops import ending, hand_over  # noqa: F401  `ending` registers what goes at the end of an event
+        from bihuan.loops import conflicts, ending, hand_over  # noqa: F401  a duty, and what goes at the end of an event
 
         hand_over.install()

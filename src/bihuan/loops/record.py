@@ -25,6 +25,7 @@ from psycopg.copy import QueuedLibpqWriter
 
 from bihuan.access.door import engine
 from bihuan.kernel import clock, ids
+from bihuan.ledger.facts import CONTRADICTED
 from bihuan.ledger.kinds import FactKind
 from bihuan.loops import declare
 from bihuan.loops.sql import HEADER, UNSTAGE, digest, record_statement, staging_statements
@@ -265,7 +266,7 @@ def record(
         if n_new:
             return Done(fact, tuple(opened), tuple(closed))
         with psycopg.Cursor(connection.connection) as cursor:
-            return _known(cursor, kind, fact, parameters)
+            return _known(cursor, kind, fact, parameters, by)
 
 
 def _executed(kind: FactKind, parameters: Mapping[str, Any]) -> tuple:
@@ -313,7 +314,7 @@ def _numbered(name: str) -> tuple[str, tuple[str, ...]]:
     return statement, tuple(names)
 
 
-def _known(cursor: psycopg.Cursor, kind: FactKind, fact: UUID, parameters: dict) -> Done:
+def _known(cursor: psycopg.Cursor, kind: FactKind, fact: UUID, parameters: dict, by) -> Done:
     """The id was there: the first answer again, or a conflict kept for a person to settle."""
     columns = ", ".join(f"%(d_{field.name})s::{field.sql_type} AS {field.name}" for field in kind.fields)
     # A sender who said no time meant the moment of the first sending; said again later, it is the same content.
@@ -327,11 +328,13 @@ def _known(cursor: psycopg.Cursor, kind: FactKind, fact: UUID, parameters: dict)
     ).fetchone()
     same, new_digest, content = row
     if not same:
-        cursor.execute(
-            'INSERT INTO conflict (fact, content, digest, received_at, "by", unit, device)'
-            " VALUES (%s, %s, %s, %s, %s, %s, %s) ON CONFLICT (fact, digest) DO NOTHING",
-            (fact, content, new_digest, parameters["now"], parameters["by"], parameters["unit"], parameters["device"]),
-        )
+        kept = cursor.execute(
+            'INSERT INTO conflict (fact, kind, content, region, effective_at, device_seq, purpose, digest, received_at, "by", unit, device)'
+            " VALUES (%(id)s, %(kind)s, %(content)s, %(region)s, %(effective_at)s, %(device_seq)s, %(purpose)s, %(digest)s, %(now)s,"
+            " %(by)s, %(unit)s, %(device)s) ON CONFLICT (fact, digest) DO NOTHING RETURNING fact, digest",
+            {**parameters, "kind": kind.name, "content": content, "digest": new_digest},
+        ).fetchall()
+        _ask_which(kept, by)
     moves = cursor.execute("SELECT what, loop FROM movement WHERE at_fact = %s ORDER BY loop", (fact,)).fetchall()
     opened = tuple(loop for what, loop in moves if what == "opened")
     closed = tuple(loop for what, loop in moves if what == "closed")
@@ -365,8 +368,9 @@ def _record_batch(kind: FactKind, rows: pl.DataFrame, event: int, by, act: UUID,
         for statement in staging_statements(kind.name):
             cursor.execute(statement, parameters if "%(" in statement else None)
         n_new, opened, closed = cursor.execute(record_statement(kind.name, True), parameters, prepare=False).fetchone()
-        n_conflict = _keep_conflicts(cursor, kind, parameters, "happened_at" in rows.columns) if n_new < len(frame) else 0
+        n_conflict, kept = _keep_conflicts(cursor, kind, parameters, "happened_at" in rows.columns) if n_new < len(frame) else (0, [])
         cursor.execute(UNSTAGE)
+        _ask_which(kept, by)
     return Recorded(n_new, len(frame) - n_new - n_conflict, n_conflict, tuple(opened), tuple(closed))
 
 
@@ -459,22 +463,59 @@ def _array_element() -> pl.Expr:
     return pl.format('"{}"', escaped)
 
 
-def _keep_conflicts(cursor: psycopg.Cursor, kind: FactKind, parameters: dict, said_at: bool) -> int:
-    """Rows whose id is known with other content are kept; returns how many there are. `said_at`: the rows tell when it happened."""
+def _keep_conflicts(cursor: psycopg.Cursor, kind: FactKind, parameters: dict, said_at: bool) -> tuple[int, list[tuple[UUID, bytes]]]:
+    """Rows whose id is known with other content are kept; how many there are, and those that were not kept before.
+
+    `said_at`: the rows tell when it happened.
+    """
+    circumstances = ("region", "effective_at", "device_seq", "purpose", "device")
     columns = "".join(f", s.{f.name}" for f in kind.fields)
-    rows = f"""(SELECT s.id, s.event, s.subject, {"s" if said_at else "f"}.happened_at, s.device, f.digest AS said{columns}
-                FROM pg_temp.staged_fact s JOIN fact f USING (id))"""
+    rows = f"""(SELECT s.id, s.event, s.subject, {"s" if said_at else "f"}.happened_at, {", ".join(f"s.{n}" for n in circumstances)},
+                       f.digest AS said{columns} FROM pg_temp.staged_fact s JOIN fact f USING (id))"""
     names = ", ".join(f"'{f.name}', s0.{f.name}" for f in kind.fields)
     content = "jsonb_build_object('event', s0.event, 'subject', s0.subject, 'happened_at', s0.happened_at"
     content += f", {names})" if names else ")"
-    return cursor.execute(
-        f"WITH other AS (SELECT s0.id, {digest(kind, 's0')} AS digest, {content} AS content, s0.device"
+    n, facts, digests = cursor.execute(
+        f"WITH other AS (SELECT s0.id, {digest(kind, 's0')} AS digest, {content} AS content, {', '.join(f's0.{n}' for n in circumstances)}"
         f"  FROM {rows} s0 WHERE s0.said <> {digest(kind, 's0')}),"
-        ' kept AS (INSERT INTO conflict (fact, content, digest, received_at, "by", unit, device)'
-        "  SELECT id, content, digest, %(now)s, %(by)s, %(unit)s, device FROM other ON CONFLICT (fact, digest) DO NOTHING)"
-        " SELECT count(*) FROM other",
+        f' kept AS (INSERT INTO conflict (fact, kind, content, digest, received_at, "by", unit, {", ".join(circumstances)})'
+        f"  SELECT id, '{kind.name}', content, digest, %(now)s, %(by)s, %(unit)s, {', '.join(circumstances)} FROM other"
+        "  ON CONFLICT (fact, digest) DO NOTHING RETURNING fact, digest)"
+        " SELECT (SELECT count(*) FROM other), array_agg(fact), array_agg(digest) FROM kept",
         parameters,
-    ).fetchone()[0]
+    ).fetchone()
+    return n, list(zip(facts or [], digests or [], strict=True))
+
+
+# Whose record it was; a sender of lists works on nobody, so the desk above it is asked.
+_WHOSE = """
+SELECT f.id::text, f.event, f.subject::text, f.region, encode(w.digest, 'hex'), CASE WHEN u.kind = 'sender' THEN l.above_id ELSE u.id END
+FROM unnest(%s::uuid[], %s::bytea[]) AS w(fact, digest) JOIN fact f ON f.id = w.fact
+LEFT JOIN unit u ON u.id = f.unit LEFT JOIN unit_line l ON l.unit_id = u.id AND l.steps = 1
+"""
+
+
+def question_of(fact: UUID | str, digest_hex: str) -> str:
+    """The name of a question: which record's id came again, and with which content."""
+    return f"{fact}:{digest_hex[:16]}"
+
+
+def _ask_which(kept: list[tuple[UUID, bytes]], by) -> None:
+    """Two contents under one id: the unit whose record it was has to say which holds. Set-based; the ids follow from the two."""
+    if not kept:
+        return
+    with connection.cursor() as cursor:
+        cursor.execute(_WHOSE, ([fact for fact, _ in kept], [digest for _, digest in kept]))
+        found = cursor.fetchall()
+    for event in sorted({row[1] for row in found}):
+        some = [row for row in found if row[1] == event]
+        made = [str(ids.derived_id(UUID(row[0]), CONTRADICTED.name, row[4])) for row in some]
+        frame = pl.DataFrame(
+            {"id": made, "act": made, "subject": [r[2] for r in some], "region": [r[3] for r in some], "corrects": [r[0] for r in some],
+             "question": [question_of(r[0], r[4]) for r in some], "desk": [r[5] for r in some]},
+            schema_overrides={"region": pl.Int64, "desk": pl.Int64},
+        )  # fmt: skip
+        _record_batch(CONTRADICTED, frame, event, by, UUID(made[0]), "")
 
 
 def _plain(value: Any) -> Any:

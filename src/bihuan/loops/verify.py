@@ -23,7 +23,7 @@ from bihuan.ledger.gaps import GAPS_MAX, Found, Gap
 from bihuan.ledger.heads import Kept
 from bihuan.ledger.kinds import FactKind
 from bihuan.ledger.models import Ending
-from bihuan.loops import declare, facts
+from bihuan.loops import conflicts, declare, facts
 from bihuan.loops.sql import digest
 from bihuan.policy import pack as packs
 from bihuan.regions import queries as regions
@@ -662,7 +662,7 @@ def _now(kept: Kept) -> Report:
     return Report(
         at=now, seal=None, checked={name: max(f.n for f in some) for name, some in found.items()},
         gaps=[gap for some in found.values() for f in some for gap in f.gaps],
-        notes={"conflict_open": ledger.conflicts_open(), "unsealed": seals.unsealed()}, balance=_accounts(intervals),
+        notes={"conflict_open": conflicts.n_open(), "unsealed": seals.unsealed()}, balance=_accounts(intervals),
     )  # fmt: skip
 
 
