@@ -262,3 +262,50 @@ def test_an_overview_on_a_telephone_and_in_english(five, sign_in, acting):
     page.wait_for_selector("text=My work")
     assert page.locator("html").get_attribute("lang") == "en"
     assert not scrolls_sideways(page)
+
+
+def test_a_network_that_fails_takes_no_answer_away(five, sign_in):
+    page = sign_in("cun", 360, 640)
+    open_act(page)
+    page.locator("label[for=o-gone_on]").click()
+    page.fill("#went_to", "徐州市铜山区")
+    page.context.set_offline(True)
+    page.get_by_role("button", name="保存，转给那边").click()
+    page.wait_for_selector("[role=alert] >> text=按两次也只算一次")
+    assert page.input_value("#went_to") == "徐州市铜山区"
+    page.context.set_offline(False)
+    page.get_by_role("button", name="保存，转给那边").click()
+    page.wait_for_url("**/duties")
+    assert "已保存：已去别处" in page.locator(".toast").inner_text()
+    assert due(page) == 4
+
+    # The sign-in ended meanwhile: that nothing was saved is said at the door.
+    open_act(page)
+    page.context.clear_cookies(name="sessionid")
+    page.locator(".outcomes button", has_text="没人接").click()
+    page.wait_for_url("**/sign-in*")
+    assert "刚才点的没有保存" in page.locator("main").inner_text()
+
+
+def test_a_slow_answer_says_that_it_is_under_way(five, sign_in):
+    import time
+
+    page = sign_in("cun", 360, 640)
+    open_act(page)
+    page.route("**/act", lambda route: (time.sleep(1.5), route.continue_()))
+    page.locator(".outcomes button", has_text="没人接").click()
+    page.wait_for_selector("[role=status] >> text=正在保存")
+    page.wait_for_url("**/duties")
+    assert "已保存：没人接" in page.locator(".toast").inner_text()
+
+
+def test_what_does_not_open_without_a_network_says_so(five, sign_in):
+    page = sign_in("zhen")
+    page.goto(page.url + "?state=all")
+    page.context.set_offline(True)
+    page.locator("td.go a").first.click()
+    page.wait_for_selector("main > [role=alert] >> text=连不上")
+    page.context.set_offline(False)
+    page.locator("td.go a").first.click()
+    page.wait_for_selector("dialog[open] .outcomes")
+    assert page.get_by_text("连不上，这一页没有变").count() == 0

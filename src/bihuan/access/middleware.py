@@ -80,7 +80,9 @@ class ActingPost:
                 if behind is not None and late.is_kept(request):
                     request.shut = (answer, behind)  # its form's token is still looked at; `process_view` goes no further
                     answer = self.get_response(request)
-                return _stamped(_remembered(request, answer, behind))
+                elif request.method not in SAFE and request.path not in ("/sign-out", "/lock"):
+                    messages.warning(request, _("刚才点的没有保存。请登录后再办一次。"))
+                return _stamped(_stayed(request, _remembered(request, answer, behind)))
         elif request.user.is_authenticated:
             request.standing = sessions.standing(request)
             if request.standing is not None and stage(request.standing) is None:
@@ -90,7 +92,7 @@ class ActingPost:
                 response = self.get_response(request)
         else:
             response = self.get_response(request)
-        return _stamped(response)
+        return _stamped(_stayed(request, response))
 
     def process_view(self, request: HttpRequest, view: Callable, args: tuple, names: dict) -> HttpResponse | None:
         """A record that came to a shut door is kept; its sender is led to the door, and through it to the entry."""
@@ -196,6 +198,15 @@ def _to(request: HttpRequest, url: str) -> HttpResponse:
 
 def _is_htmx(request: HttpRequest) -> bool:
     return bool(getattr(request, "htmx", False)) or request.headers.get("HX-Request") == "true"
+
+
+def _stayed(request: HttpRequest, response: HttpResponse) -> HttpResponse:
+    """A page that sends its form by script is told where to go: if it followed by itself, it would read the next page's messages away."""
+    if "Bihuan-Stay" in request.headers and response.status_code in (301, 302, 303):
+        response["Bihuan-Go"] = response["Location"]
+        del response["Location"]
+        response.status_code = 204
+    return response
 
 
 def _stamped(response: HttpResponse) -> HttpResponse:

@@ -138,23 +138,47 @@ document.addEventListener("htmx:afterRequest", (event) => {
   if (area && event.detail.successful) area.classList.remove("stale");
 });
 
-// No answer, or a broken one: the form stays as it was and says so. Sending it again is harmless, its act has an id.
+// No answer, or a broken one: what was asked for did not come, and the page says so. A form stays as it was; sending it
+// again is harmless, its act has an id.
+function say(form, kind, text) {
+  let note = $("[data-said]", form);
+  if (!text) { if (note) note.remove(); return; }
+  if (!note) {
+    note = document.createElement("p");
+    note.dataset.said = "1";
+    form.prepend(note);
+  }
+  note.className = `note ${kind}`;
+  note.setAttribute("role", kind === "bad" ? "alert" : "status");
+  note.textContent = text;
+  note.scrollIntoView({ block: "nearest" });
+}
+function unanswered(form) {
+  delete form.dataset.sent;
+  say(form, "bad", document.body.dataset.failed);
+}
+// What takes longer than a second says that it is under way.
+function underWay(form) {
+  const clock = setTimeout(() => say(form, "", document.body.dataset.saving), 1000);
+  return () => { clearTimeout(clock); say(form); };
+}
 for (const kind of ["htmx:sendError", "htmx:timeout", "htmx:responseError"]) {
   document.addEventListener(kind, (event) => {
-    const form = event.target.closest && event.target.closest("form[hx-post]");
-    const status = event.detail.xhr ? event.detail.xhr.status : 0;
-    if (!form || [409, 422].includes(status)) return;
-    delete form.dataset.sent;
-    const old = $(".note.bad[data-no-answer]", form);
-    const note = old || document.createElement("p");
-    note.className = "note bad";
-    note.dataset.noAnswer = "1";
-    note.setAttribute("role", "alert");
-    note.textContent = document.body.dataset.failed;
-    if (!old) form.prepend(note);
-    note.scrollIntoView({ block: "nearest" });
+    const source = event.target, status = event.detail.xhr ? event.detail.xhr.status : 0;
+    if (!source.closest || [409, 422].includes(status) || live(event)) return;
+    const form = source.closest("form[hx-post]");
+    if (form) unanswered(form); else say($("#main"), "bad", document.body.dataset.away);
   });
 }
+document.addEventListener("htmx:beforeRequest", (event) => {
+  const form = event.target.closest && event.target.closest("form[hx-post]:not([role=search])");
+  if (form && !form.matches("[enctype]")) form.stopWaiting = underWay(form);
+});
+document.addEventListener("htmx:beforeOnLoad", (event) => {
+  const form = event.target.closest && event.target.closest("form[hx-post]");
+  if (form && form.stopWaiting) form.stopWaiting();
+  say($("#main"));
+});
 
 // A refused form comes back with its reasons: they are shown, and the reader is taken to them.
 document.addEventListener("htmx:beforeSwap", (event) => {
@@ -172,4 +196,29 @@ document.addEventListener("submit", (event) => {
     form.dataset.sent = "1";
     setTimeout(() => { delete form.dataset.sent; }, 4000);
   }
+});
+
+// An act on a page of its own is sent without leaving the page: a network that fails takes no answer away.
+document.addEventListener("submit", async (event) => {
+  const form = event.target, by = event.submitter;
+  if (event.defaultPrevented || !by || !form.matches("[data-stay]:not([hx-post])")) return;
+  event.preventDefault();
+  const data = new URLSearchParams(new FormData(form));
+  if (by.name) data.append(by.name, by.value);
+  const done = underWay(form), stop = new AbortController(), clock = setTimeout(() => stop.abort(), 15000);
+  try {
+    const answer = await fetch(by.formAction || form.action, { method: "POST", body: data, headers: { "Bihuan-Stay": "1" }, signal: stop.signal });
+    const text = await answer.text(), next = answer.headers.get("Bihuan-Go");
+    done();
+    if (answer.status >= 500) { unanswered(form); return; }
+    if (next) { location.assign(next); return; }
+    const main = new DOMParser().parseFromString(text, "text/html").querySelector("main");
+    main.id = "main";
+    $("#main").replaceWith(main);
+    scrollTo(0, 0);
+    toErrors();
+  } catch (_) {
+    done();
+    unanswered(form);
+  } finally { clearTimeout(clock); }
 });
