@@ -2,7 +2,7 @@
 
 `World.here` is 板桥街道 in 连云区, `World.there` 杨集镇 in 灌云县. A thing is named as in routes.toml: `lead` and its
 states, `loop`, `offered`, `file`, `person`, `done`, `verified`, `conflict`, `desk`, `township`, `village`, `officer`, `post`, `upload`, `list`, `plan`,
-`worker`, `turn` (a post of one), `device`, `entry` (that came to a shut door), `proposal`, `region`.
+`worker`, `turn` (a post of one), `device`, `entry` (that came to a shut door), `adoption`, `proposal`, `region`.
 """
 
 # ruff: noqa: E501  a statement reads better unbroken
@@ -132,8 +132,15 @@ def _entries(place: Place) -> None:
 
 
 def _proposals(place: Place) -> None:
-    """Changes of rules that wait for a second signature in the place's county, one for each day."""
+    """In the place's county: announced rules that can be withdrawn, and changes that wait for a second signature, one for each day."""
     desk = access.post_of(place.logins[Role.CITY_DESK])
+    with setup.acting("work"):
+        for n in range(4):
+            row = policy.adopt(
+                event=1, region=desk.unit.region_id, pack="covid19/cn_9", version="2022-06-28", from_on=date(2022, 9, 1 + n), basis="文号",
+                by=desk.id,
+            )  # fmt: skip
+            place.things["adoption"].append(row.id)
     for n in range(6):
         row = policy.propose(
             by=desk, event=1, region=desk.unit.region_id, pack="covid19/cn_20", version="2022-11-11",

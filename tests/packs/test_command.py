@@ -81,6 +81,23 @@ def test_one_proposes_and_another_signs_with_a_password_of_his_own(city, acting,
     code, answer = approve("shi", "shi knows")
     assert (code, answer["in_force"]) == (0, "covid19/cn_20@2022-11-11")
     assert pack.in_force(1, 320700000000000, date(2022, 11, 11)).key == "covid19/cn_20@2022-11-11"
+    adopted = answer["adoption"]
+    assert {row["id"] for row in _run("adoptions")[1]["adoptions"]} >= {adopted}
+    for wrong, code in (
+        (("adopt", "covid19/cn_9@2022-06-28", "--basis", "文号", "--from", "9月5日"), "date_unreadable"),
+        (("adopt", "covid19/cn_9@2022-06-28", "--basis", "文号", "--from", "2022-09-05"), "adoption_overlaps"),
+        (("end", str(adopted), "--basis", "文号", "--from", "2022-11-12"), "adoption_not_begun"),
+        (("end", "999", "--basis", "文号"), "adoption_unknown"),
+        (("end", str(adopted), "--basis", "文号", "--as", "cun"), "not_permitted"),
+    ):
+        assert _run(*wrong)[1]["refused"]["code"] == code
+    code, answer = _run("end", str(adopted), "--basis", "文号")  # withdrawn on the day on which it would have begun
+    assert (code, answer["from_on"], answer["after"]) == (0, "2022-11-11", "covid19/cn_9@2022-06-28")
+    assert _run("approve", "2", "--as", "console", "--password-stdin", stdin="console knows\n")[1]["refused"]["code"] == (
+        "adoption_needs_second_signer"
+    )
+    assert _run("approve", "2", "--as", "shi", "--password-stdin", stdin="shi knows\n")[1]["ends"] == adopted
+    assert pack.in_force(1, 320700000000000, date(2022, 11, 11)).key == "covid19/cn_9@2022-06-28"
     assert pack.in_force(1, 320700000000000, date(2022, 11, 10)).key == "covid19/cn_9@2022-06-28+huaian138@2022"
 
 

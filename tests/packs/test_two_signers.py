@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from html import unescape
 
 import psycopg
@@ -134,6 +134,146 @@ def test_a_day_that_has_passed_is_not_signed(city, acting) -> None:
     with acting("work"):
         installation.advance(timedelta(days=80))
     assert _approve("shi", row.id).code == "adoption_in_the_past"
+
+
+# --- rolling back -------------------------------------------------------------------------------------------------
+
+
+def _end(adoption: int, on: date, login: str = "console", **more):
+    return actions.propose_end(by=access.post_of(login), adoption=adoption, on=on, **({"basis": "文号", "act": ids.new_id()} | more))
+
+
+def _key(on: date, scope_code: int = 320700000000000) -> str:
+    queries.forget()
+    return packs.in_force(1, scope_code, on).key
+
+
+BEFORE = "covid19/cn_9@2022-06-28+huaian138@2022"
+
+
+def test_an_announced_change_is_withdrawn_by_two_and_what_it_ended_goes_on(city) -> None:
+    announced = _approve("shi", _propose().id)
+    later = _approve("shi", _propose(version="2022-11-21", from_on=date(2022, 11, 21)).id)
+    assert _key(date(2022, 11, 11)) == "covid19/cn_20@2022-11-11"
+    row = _end(announced.adoption_id, date(2022, 11, 11))
+    assert (row.before, row.after, row.adoption_id) == ("covid19/cn_20@2022-11-11", "covid19/cn_9@2022-06-28", None)
+    assert _end(announced.adoption_id, date(2022, 11, 11)).code == "proposal_waits"
+    assert _approve("console", row.id).code == "adoption_needs_second_signer"
+    assert _key(date(2022, 11, 11)) == "covid19/cn_20@2022-11-11"  # nothing yet
+    assert _approve("shi", row.id).outcome == "approved"
+    assert _approve("shi", row.id).outcome == "approved"  # again: the same answer
+    assert [_key(date(2022, 11, day)) for day in (10, 11, 20, 21)] == [
+        BEFORE, "covid19/cn_9@2022-06-28", "covid19/cn_9@2022-06-28", "covid19/cn_20@2022-11-21",
+    ]  # fmt: skip
+    last = _end(later.adoption_id, date(2022, 11, 21))
+    assert _approve("shi", last.id).outcome == "approved"
+    assert Adoption.objects.get(pack="covid19/cn_9").to_on is None
+    again = _propose()  # the day is free again
+    assert _approve("shi", again.id).outcome == "approved"
+    assert _key(date(2022, 11, 21)) == "covid19/cn_20@2022-11-11"
+
+
+def test_an_overlay_ends_from_tomorrow_and_the_day_is_finished_by_it(city) -> None:
+    overlay = Adoption.objects.get(overlay=True).id
+    assert _end(overlay, date(2022, 8, 28)).code == "adoption_begun"
+    row = _end(overlay, date(2022, 8, 29))
+    assert row.stricter == []
+    assert _approve("shi", row.id).outcome == "approved"
+    assert [_key(date(2022, 8, day)) for day in (28, 29)] == [BEFORE, "covid19/cn_9@2022-06-28"]
+    assert _end(overlay, date(2022, 8, 30)).code == "adoption_over"
+
+
+def test_an_overlay_withdrawn_gives_back_the_version_that_it_replaced_but_not_one_that_two_had_ended(city) -> None:
+    old = Adoption.objects.get(overlay=True)
+    same = {"pack": old.pack, "version": old.version}
+    new = _approve("shi", _propose(**same, from_on=date(2022, 9, 10)).id)
+    old.refresh_from_db()
+    assert old.to_on == date(2022, 9, 10)
+    assert _approve("shi", _end(new.adoption_id, date(2022, 9, 10)).id).outcome == "approved"
+    assert _key(date(2022, 9, 12)) == BEFORE
+    assert _approve("shi", _end(old.id, date(2022, 9, 15)).id).outcome == "approved"
+    third = _approve("shi", _propose(**same, from_on=date(2022, 9, 15)).id)
+    assert _key(date(2022, 9, 15)) == BEFORE
+    assert _approve("shi", _end(third.adoption_id, date(2022, 9, 15)).id).outcome == "approved"
+    assert _key(date(2022, 9, 15)) == "covid19/cn_9@2022-06-28"
+
+
+def test_what_cannot_end_is_not_proposed(city) -> None:
+    base = Adoption.objects.get(overlay=False).id
+    announced = _approve("shi", _propose().id).adoption_id
+    for adoption, on, more, code in (
+        (base, date(2022, 8, 29), {}, "adoption_leaves_nothing"),
+        (base, date(2022, 8, 29), {"basis": " "}, "adoption_without_basis"),
+        (base, date(2022, 8, 29), {"login": "xian"}, "not_permitted"),
+        (base, date(2022, 11, 11), {}, "adoption_over"),
+        (announced, date(2022, 11, 12), {}, "adoption_not_begun"),
+        (999, date(2022, 8, 29), {}, "adoption_unknown"),
+    ):
+        assert _end(adoption, on, **more).code == code
+    assert Proposal.objects.filter(ends__isnull=False).count() == 0
+
+
+def test_the_end_of_a_countys_own_rules_gives_it_the_citys(city) -> None:
+    county = Region.objects.get(division_code=320723000000).id
+    own = _approve("shi", _propose(region=county, **(NINTH | {"from_on": date(2022, 8, 28)})).id)
+    assert _approve("shi", _propose().id).outcome == "approved"
+    there = 320723000000000
+    assert _key(date(2022, 11, 11), there) == "covid19/cn_9@2022-06-28"
+    row = _end(own.adoption_id, date(2022, 11, 11))
+    assert _approve("shi", row.id).outcome == "approved"
+    assert _key(date(2022, 11, 10), there) == BEFORE
+    assert _key(date(2022, 11, 11), there) == "covid19/cn_20@2022-11-11"
+
+
+def test_two_versions_cannot_be_adopted_for_one_day(city) -> None:
+    assert _approve("shi", _propose().id).outcome == "approved"
+    refused = _propose(**(NINTH | {"from_on": date(2022, 9, 5)}))
+    assert refused.code == "adoption_overlaps"  # said before anybody signs, with the day and the way out
+    assert "2022-11-11" in refused.zh
+    assert "撤回" in refused.zh
+
+
+def test_rules_changed_in_between_make_the_end_of_an_adoption_stale(city) -> None:
+    row = _end(Adoption.objects.get(overlay=True).id, date(2022, 9, 1))
+    assert _approve("shi", _propose(**(SHANXI | {"from_on": date(2022, 8, 29)})).id).outcome == "approved"
+    assert _approve("shi", row.id).code == "proposal_stale"
+    assert actions.refuse(by=access.post_of("shi"), proposal=row.id, note="先不停").outcome == "refused"
+
+
+def test_a_duty_keeps_the_pack_that_opened_it_and_the_next_one_has_the_new(people, acting) -> None:
+    """The change of 2022-11-11: the day before it by the old rules, that morning by the new; what is open does not move."""
+    from bihuan.leads import actions as leads
+    from bihuan.leads.facts import Found, MedicalNeed
+
+    ask = "SELECT id, due_at, pack FROM loop WHERE opened_at < %s ORDER BY id"
+    of = "SELECT {} FROM loop l JOIN person p ON p.subject = l.subject JOIN lead le ON le.subject = p.subject AND le.key = l.key WHERE {}"
+    change = datetime(2022, 11, 11, tzinfo=clock.SHANGHAI)
+    assert _approve("shi", _propose().id).outcome == "approved"
+
+    def arrives(name: str, at: datetime, phone: str) -> None:
+        with acting("work"):
+            installation.advance(at - clock.now())
+        queries.forget()
+        row = f"{name},,{phone},上海市,{at:%Y-%m-%d} 08:00,连云港市连云区板桥街道板桥社区居委会1号楼\n"
+        take_in("list.csv", (HEAD + row).encode(), "community")
+
+    arrives("钱一", change - timedelta(hours=14), "13900000001")
+    with psycopg.connect(_dsn()) as db:
+        before = db.execute(ask, [change]).fetchall()
+    arrives("孙二", change + timedelta(hours=9), "13900000002")
+    with psycopg.connect(_dsn()) as db:
+        assert db.execute(ask, [change]).fetchall() == before
+        rows = db.execute(of.format("p.name, l.pack, le.id", "p.name IN ('钱一', '孙二')")).fetchall()
+    assert {name: pack for name, pack, _ in rows} == {"钱一": BEFORE, "孙二": "covid19/cn_20@2022-11-11"}
+    done = leads.verify(
+        by=access.post_of("shi"), lead=next(lead for name, _, lead in rows if name == "钱一"), outcome=Found.HERE,
+        here_since=date(2022, 11, 10), medical_need=MedicalNeed.NONE, fact_id=ids.new_id(),
+    )  # fmt: skip
+    assert not isinstance(done, Refused), done
+    with psycopg.connect(_dsn()) as db:
+        opened = db.execute(of.format("l.pack", "p.name = '钱一' AND l.kind = 'leads.sample'")).fetchone()
+        assert db.execute("SELECT l.id, l.due_at FROM loop l WHERE l.closed_at IS NULL AND opened_at < %s", [change]).fetchall()
+    assert opened == ("covid19/cn_20@2022-11-11",)  # the next duty about him is opened after the change, by the new rules
 
 
 # --- whom it touches ----------------------------------------------------------------------------------------------
@@ -301,6 +441,52 @@ def test_two_officers_change_the_rules_each_in_a_session_of_his_own(people) -> N
     rules = _page(console, "/rules")
     assert "进一步优化防控工作的二十条措施" in rules  # announced
     assert "第九版" in rules  # in force today
+
+
+def test_two_officers_take_a_change_back_each_in_a_session_of_his_own(people) -> None:
+    adopted = _approve("shi", _propose().id).adoption_id
+    overlay = Adoption.objects.get(overlay=True).id
+    console, shi = _client("console"), _client("shi")
+    rules = _page(console, "/rules")
+    url = f"/rules/adoptions/{adopted}/end"
+    assert url in rules  # what is announced can be withdrawn
+    assert f"/rules/adoptions/{overlay}/end" in rules  # an overlay can end
+    assert f"/rules/adoptions/{Adoption.objects.get(pack='covid19/cn_9').id}/end" not in rules  # another base takes over instead
+    assert "/end" not in _page(_client("xian"), "/rules")
+    given = {"basis": "综发〔2022〕102号"}
+    text = unescape(console.get(url, given).content.decode())
+    assert "二十条" in text
+    assert "对这些人的要求变了" in text  # whom it touches, before anybody signs
+    act = re.search(r'name="act" value="([^"]+)"', text)[1]
+    form = given | {"act": act, "from_on": "2022-11-11"}
+    assert console.post(url, form).headers["Location"] == "/rules/proposals/2"
+    assert console.post(url, form).headers["Location"] == "/rules/proposals/2"
+    assert "起不再执行" in _page(shi, "/rules")
+    assert console.post("/rules/proposals/2/approve").status_code == 409
+    theirs = _page(shi, "/rules/proposals/2")
+    assert "自哪天零时起不再执行" in theirs
+    duties = int(re.search(r"看这 (\d+) 件的名单", theirs)[1])
+    assert re.search(rf'<span class="number">{duties}</span>', _page(shi, "/rules/proposals/2/touched"))
+    assert _client("shi", fresh=False).post("/rules/proposals/2/approve").headers["Location"].startswith("/second-factor")
+    assert shi.post("/rules/proposals/2/approve").status_code == 302
+    after = _page(console, "/rules")
+    assert url not in after
+
+
+def test_what_is_wrong_with_an_end_is_said_at_the_field(people) -> None:
+    console, url = _client("console"), f"/rules/adoptions/{Adoption.objects.get(overlay=True).id}/end"
+    for given, code in (
+        ({"from_on": "9月1日", "basis": "文号"}, "date_unreadable"),
+        ({"from_on": "2022-08-28", "basis": "文号"}, "adoption_begun"),
+    ):
+        answer = console.get(url, given)
+        assert answer.status_code == 409, given
+        assert code in answer.content.decode()
+    assert console.get("/rules/adoptions/999/end").status_code == 404
+    assert _client("xian").get(url).status_code == 403
+    english = _page(_client("shi", "en"), f"{url}?basis=x")
+    own = [word for word in ("不再执行", "预览会影响谁", "会改变什么", "依据") if word in english.split("<main")[1].split("</main>")[0]]
+    assert own == []
 
 
 def test_a_bad_day_or_no_basis_is_said_at_the_field(people) -> None:

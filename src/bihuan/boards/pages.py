@@ -226,7 +226,7 @@ def touched_by(request: HttpRequest, proposal: int) -> HttpResponse:
     """The open duties that a proposed change of rules touches, masked as everywhere."""
     row, now = proposal_of(request, proposal), clock.now()
     allow(request, Permission.LEAD_READ)
-    found = preview.cells(event=row.event_id, region=row.region_id, pack=row.pack, version=row.version, on=row.from_on)
+    found = preview.cells_of(row)
     where, given = touched.condition(row.event_id, found)
     page = leads.page_of(where, given, after=request.GET.get("after", ""), before=request.GET.get("before", ""))
     base, shown = f"/rules/proposals/{row.id}/touched", lines(request, page.duties, now)

@@ -11,6 +11,7 @@ from datetime import date, timedelta
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
+from django.db.models import F, Q, QuerySet
 
 from bihuan.access.action import action
 from bihuan.access.decide import require
@@ -22,7 +23,9 @@ from bihuan.policy import pack as packs
 from bihuan.policy import queries
 from bihuan.policy.document import Overlay
 from bihuan.policy.models import Adoption, Event, Proposal
-from bihuan.regions.queries import scope_of
+from bihuan.regions.queries import scope_of, scope_range
+
+_DAY = timedelta(days=1)
 
 
 def open_event(*, disease: str, region: int, name: str, opened_on: date, legal_basis: str, retention: timedelta) -> Event:
@@ -81,8 +84,7 @@ def adopt(
         if same is not None:
             return same
         overlay = packs.is_overlay(pack)
-        rivals = Adoption.objects.filter(event_id=event, region_id=region, overlay=overlay, to_on=None, from_on__lte=from_on)
-        (rivals.filter(pack=pack) if overlay else rivals).update(to_on=from_on)
+        _rivals(event, region, pack).filter(Q(to_on=None) | Q(to_on__gt=from_on), from_on__lte=from_on).update(to_on=from_on)
         try:
             with transaction.atomic():
                 row = Adoption.objects.create(
@@ -90,24 +92,20 @@ def adopt(
                     reason=plan.reason, expires_on=plan.expires_on, digest=packs.digest_of(pack, version), recorded_at=clock.now(),
                 )  # fmt: skip
         except IntegrityError as error:
-            raise Refused(
-                "adoption_overlaps",
-                f"{from_on} 以后已采用另一方案，请先结束那一次采用",
-                f"another adoption begins after {from_on}; end that one first",
-            ) from error
+            raise _overlaps(from_on) from error
     transaction.on_commit(queries.forget)
     return row
 
 
 @dataclass(frozen=True)
 class Planned:
-    """What an adoption would do at its region: what is in force there now and then, and in which fields it is stricter.
+    """What an adoption, or its end, would do at its region: what is in force there now and then, and where it is stricter.
 
     `chosen_stricter` leaves out a national base: nobody here chose its strictness.
     """
 
     before: packs.Pack | None
-    after: packs.Pack
+    after: packs.Pack | None
     stricter: list[str]
     chosen_stricter: list[str]
     reason: str
@@ -139,6 +137,9 @@ def planned(
         raise Refused(
             "adoption_expired", f"失效日期 {expires_on} 早于采用日期", f"it would expire on {expires_on}, before it begins", "expires_on"
         )
+    later = _rivals(event.id, region, pack).filter(from_on__gt=from_on).exclude(to_on=F("from_on")).order_by("from_on").first()
+    if later is not None:
+        raise _overlaps(later.from_on)
     before = _before(event.id, region, from_on)
     if overlay is None:
         assert base is not None
@@ -164,6 +165,71 @@ def planned(
             "reason" if not reason else "expires_on",
         )
     return Planned(before, after, _stricter(before, after) if before else [], chosen_stricter, reason, expires_on)
+
+
+def _rivals(event: int, region: int, pack: str) -> QuerySet[Adoption]:
+    """Adoptions of which only one counts on a day with this one: the region's bases, or the same overlay."""
+    overlay = packs.is_overlay(pack)
+    found = Adoption.objects.filter(event_id=event, region_id=region, overlay=overlay)
+    return found.filter(pack=pack) if overlay else found
+
+
+def _overlaps(later: date) -> Refused:
+    return Refused(
+        "adoption_overlaps",
+        f"这里已定自 {later} 起采用另一版。请先在“防控规定”页撤回那一次，再定更早的日子",
+        f"another version is adopted here from {later}; withdraw that one on the page of rules first",
+        "from_on",
+    )
+
+
+def planned_end(*, adoption: Adoption, on: date, basis: str) -> Planned:
+    """What the end of an adoption on a day would do. Reads only.
+
+    Announced and not yet begun, it is withdrawn on the day on which it would have begun, and what it had ended goes on.
+    Refuses: without a basis; a day before tomorrow where it has begun, or other than its first where it has not
+    (adoption_begun, adoption_not_begun); what is over by then (adoption_over); where nothing would be in force any more
+    (adoption_leaves_nothing): another version is adopted instead.
+    """
+    if not basis.strip():
+        raise Refused("adoption_without_basis", "请写明依据（文件名、文号）", "say the basis (document and number)", "basis")
+    ends = [end for end in (adoption.to_on, adoption.expires_on + _DAY if adoption.expires_on else None) if end]
+    if ends and min(ends) <= max(on, adoption.from_on):
+        raise Refused("adoption_over", "到那一天它已经结束了", "it is over by that day", "from_on")
+    if adoption.from_on > clock.today() and on != adoption.from_on:
+        raise Refused(
+            "adoption_not_begun",
+            f"它定在 {adoption.from_on} 开始，还没有执行：要撤回，日期写 {adoption.from_on}",
+            f"it begins on {adoption.from_on} and has not begun: to withdraw it, write {adoption.from_on}",
+            "from_on",
+        )
+    if adoption.from_on <= clock.today() and on <= clock.today():
+        raise Refused(
+            "adoption_begun",
+            "它已经在执行，今天的事按它办完；最早从明天起结束",
+            "it is in force, and today is worked by it; it ends tomorrow at the earliest",
+            "from_on",
+        )
+    before = _before(adoption.event_id, adoption.region_id, on)
+    after = _after_end(adoption, on)
+    if after is None and adoption.from_on <= clock.today():
+        raise Refused(
+            "adoption_leaves_nothing",
+            "结束以后这里就没有方案了。请直接采用另一版（可以是原来的那一版），它自然接替",
+            "nothing would be in force here. Adopt another version instead (it may be the earlier one); it takes over by itself",
+        )
+    stricter = _stricter(before, after) if before and after else []
+    return Planned(before, after, stricter, [], "", None)
+
+
+def _after_end(adoption: Adoption, on: date) -> packs.Pack | None:
+    queries.forget()
+    here = queries.plan(adoption.event_id, on)
+    scope = _scope(adoption.region_id, on)
+    lo, hi = scope_range(adoption.region_id, on)
+    more = [queries.Adopted(r.id, r.pack, r.version, r.overlay, lo, hi) for r in queries.goes_on_without(adoption, on)]
+    rows = sorted([*(r for r in here.adopted if r.id != adoption.id), *more], key=lambda r: (r.lo - r.hi, r.id))
+    return _pack_at(queries.Plan(adoption.event_id, on, tuple(rows)), scope)
 
 
 def _stricter(before: packs.Pack, after: packs.Pack) -> list[str]:
@@ -207,16 +273,38 @@ def propose(
     )
     waiting = Proposal.objects.filter(event_id=event, region_id=region, pack=pack, version=version, from_on=from_on, outcome=None).first()
     if waiting is not None:
-        raise Refused(
-            "proposal_waits",
-            f"同样的采用已经提出（第 {waiting.id} 号），等另一人批准",
-            f"the same adoption waits for approval as no. {waiting.id}",
-        )
+        raise _waits(waiting)
     with engine():
         return Proposal.objects.create(
             act=act, event_id=event, region_id=region, pack=pack, version=version, from_on=from_on, basis=basis.strip(),
             reason=plan.reason, expires_on=plan.expires_on, before=plan.before.key if plan.before else "", after=plan.after.key,
             stricter=plan.stricter, digest=packs.digest_of(pack, version), by=by.id, by_officer=by.officer_id, proposed_at=clock.now(),
+        )  # fmt: skip
+
+
+@action
+def propose_end(*, by, adoption: int, on: date, basis: str, act: UUID) -> Proposal:
+    """Propose that an adoption counts no longer from the beginning of a day, or is withdrawn before it begins.
+
+    The same act again is the proposal that is there. Refuses what `planned_end` refuses; what is not there
+    (adoption_unknown); what already waits for a signature (proposal_waits); without PACK_ADOPT for the region.
+    """
+    row = Adoption.objects.filter(pk=adoption).first()
+    if row is None:
+        raise _unknown()
+    require(by, Permission.PACK_ADOPT, scope=_scope(row.region_id, clock.today()))
+    same = Proposal.objects.filter(act=act, by_officer=by.officer_id).first()
+    if same is not None:
+        return same
+    plan = planned_end(adoption=row, on=on, basis=basis)
+    waiting = Proposal.objects.filter(ends=row, outcome=None).first()
+    if waiting is not None:
+        raise _waits(waiting)
+    with engine():
+        return Proposal.objects.create(
+            act=act, event_id=row.event_id, region_id=row.region_id, pack=row.pack, version=row.version, from_on=on, basis=basis.strip(),
+            before=plan.before.key if plan.before else "", after=plan.after.key if plan.after else "", stricter=plan.stricter,
+            digest=bytes(row.digest), ends=row, by=by.id, by_officer=by.officer_id, proposed_at=clock.now(),
         )  # fmt: skip
 
 
@@ -239,6 +327,8 @@ def approve(*, by, proposal: int) -> Proposal:
                 "提出的人不能自己批准，须由另一人登录后批准",
                 "who proposed it cannot approve it: another officer signs in and approves",
             )
+        if row.ends_id:
+            return _end_signed(row, by)
         _not_past(row.from_on)
         if packs.digest_of(row.pack, row.version) != bytes(row.digest):
             raise Refused(
@@ -248,16 +338,46 @@ def approve(*, by, proposal: int) -> Proposal:
             )
         before = _before(row.event_id, row.region_id, row.from_on)
         if (before.key if before else "") != row.before:
-            raise Refused(
-                "proposal_stale",
-                "提出以后这里的现行方案已经变了，影响也变了。请退回，重新提出",
-                "what is in force there has changed since, and so has the effect; refuse it and propose again",
-            )
+            raise _stale()
         adopted = adopt(
             event=row.event_id, region=row.region_id, pack=row.pack, version=row.version, from_on=row.from_on, basis=row.basis,
             by=row.by, approved_by=by.id, reason=row.reason, expires_on=row.expires_on,
         )  # fmt: skip
         return _decide(row, by, Proposal.Outcome.APPROVED, adoption=adopted)
+
+
+def _end_signed(row: Proposal, by) -> Proposal:
+    """The second signature of an end: the adoption ends, and what it had ended goes on where it never began."""
+    ends = Adoption.objects.select_for_update().get(pk=row.ends_id)
+    plan = planned_end(adoption=ends, on=row.from_on, basis=row.basis)
+    if (plan.before.key if plan.before else "", plan.after.key if plan.after else "") != (row.before, row.after):
+        raise _stale()
+    goes_on, until = queries.goes_on_without(ends, row.from_on), ends.to_on
+    end_adoption(adoption=ends.id, on=row.from_on)
+    for other in goes_on:
+        other.to_on = until
+        other.save(update_fields=["to_on"])
+    return _decide(row, by, Proposal.Outcome.APPROVED)
+
+
+def _stale() -> Refused:
+    return Refused(
+        "proposal_stale",
+        "提出以后这里的现行方案已经变了，影响也变了。请退回，重新提出",
+        "what is in force there has changed since, and so has the effect; refuse it and propose again",
+    )
+
+
+def _waits(waiting: Proposal) -> Refused:
+    return Refused(
+        "proposal_waits",
+        f"同样的建议已经提出（第 {waiting.id} 号），等另一人批准",
+        f"the same waits for approval as no. {waiting.id}",
+    )
+
+
+def _unknown() -> Refused:
+    return Refused("adoption_unknown", "没有这次采用", "there is no such adoption")
 
 
 @action
@@ -305,7 +425,7 @@ def end_adoption(*, adoption: int, on: date) -> Adoption:
     with transaction.atomic():
         row = Adoption.objects.select_for_update().filter(pk=adoption).first()
         if row is None:
-            raise Refused("adoption_unknown", "没有这次采用", "there is no such adoption")
+            raise _unknown()
         row.to_on = max(on, row.from_on)
         row.save(update_fields=["to_on"])
     transaction.on_commit(queries.forget)
@@ -329,8 +449,12 @@ def _scope(region: int, on: date) -> int:
 def _before(event: int, region: int, on: date) -> packs.Pack | None:
     """What is in force at the region on that day so far; None where nothing is."""
     queries.forget()
+    return _pack_at(queries.plan(event, on), _scope(region, on))
+
+
+def _pack_at(plan: queries.Plan, scope: int) -> packs.Pack | None:
     try:
-        return queries.plan(event, on).pack_for(_scope(region, on))
+        return plan.pack_for(scope)
     except Refused as refused:
         if refused.code != "no_pack_in_force":
             raise

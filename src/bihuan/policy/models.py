@@ -79,10 +79,11 @@ class Adoption(models.Model):
 
 
 class Proposal(models.Model):
-    """A proposed adoption and what became of it: `approved` by another officer, `refused`, or `withdrawn` by its proposer.
+    """A proposed adoption, or the end of one (`ends`), and what became of it: `approved` by another officer, `refused`,
+    or `withdrawn` by its proposer.
 
-    `before` is the key of what was in force there when it was proposed ("" where nothing was): what changes must still
-    be what the signers were shown. Officers are kept beside posts because one person may hold two posts.
+    `before` is the key of what was in force there when it was proposed ("" where nothing was), `after` of what would be:
+    what changes must still be what the signers were shown. Officers are kept beside posts because one person may hold two.
     """
 
     class Outcome(models.TextChoices):
@@ -113,6 +114,7 @@ class Proposal(models.Model):
     decided_at = models.DateTimeField(null=True, blank=True)
     note = models.TextField(default="", blank=True)
     adoption = models.OneToOneField(Adoption, models.PROTECT, null=True, blank=True, related_name="proposal")
+    ends = models.ForeignKey(Adoption, models.PROTECT, null=True, blank=True, related_name="endings")
 
     class Meta:
         db_table = "adoption_proposal"
@@ -129,7 +131,8 @@ class Proposal(models.Model):
                 name="proposal_decided_whole",
             ),
             models.CheckConstraint(
-                condition=~Q(outcome="approved") | (Q(adoption__isnull=False) & ~Q(decided_officer=F("by_officer"))),
+                condition=~Q(outcome="approved")
+                | (Q(adoption__isnull=False, ends=None) | Q(adoption=None, ends__isnull=False)) & ~Q(decided_officer=F("by_officer")),
                 name="proposal_approved_by_another_officer",
             ),
             models.CheckConstraint(condition=Q(adoption=None) | Q(outcome="approved"), name="proposal_adopted_when_approved"),

@@ -23,7 +23,7 @@ from bihuan.kernel import clock
 from bihuan.kernel.refused import Refused
 from bihuan.policy import actions, preview, queries, shown
 from bihuan.policy import pack as packs
-from bihuan.policy.models import Event, Proposal
+from bihuan.policy.models import Adoption, Event, Proposal
 from bihuan.policy.queries import EVENT_KEY, Line
 from bihuan.regions.models import Region
 from bihuan.regions.queries import scope_range, scopes_of
@@ -119,9 +119,9 @@ def rules(request: HttpRequest) -> HttpResponse:
         "pack": pack,
         "title": pack.title(_language()) if pack else "",
         "restricts": pack.restricts_anybody if pack else False,
-        "parts": _parts(pack, counting) if pack else [],
+        "parts": _parts(pack, counting, request.post) if pack else [],
         "sections": shown.sections(pack, _language(), {_file_id(line): line.from_on for line in counting}) if pack else [],
-        "changes": _changes(here, today),
+        "changes": _changes(here, today, request.post),
         "inside": _inside(here, today),
         "may_adopt": request.post.may(Permission.PACK_ADOPT),
         "proposals": _waiting(here) if request.post.may(Permission.PACK_ADOPT) else [],
@@ -131,8 +131,19 @@ def rules(request: HttpRequest) -> HttpResponse:
     return render(request, "policy/rules.html", context)
 
 
-def _parts(pack: packs.Pack, counting: list[Line]) -> list[dict[str, Any]]:
-    """The base and the overlays of a pack: since when, until when, where adopted, on which document they rest."""
+def _end_url(line: Line | None, post: Any) -> str:
+    """Where to propose the end of an adoption: for whoever may adopt there."""
+    if line is None or post is None or not post.may(Permission.PACK_ADOPT):
+        return ""
+    lo, hi = post.territory
+    return f"/rules/adoptions/{line.id}/end" if lo <= line.lo and line.hi <= hi else ""
+
+
+def _parts(pack: packs.Pack, counting: list[Line], post: Any = None) -> list[dict[str, Any]]:
+    """The base and the overlays of a pack: since when, until when, where adopted, on which document they rest.
+
+    `end_url`: for an overlay, and a base upon another one, that the reader may let end.
+    """
     english = _language().startswith("en")
     found = []
     for part in (pack.document, *pack.overlays):
@@ -152,13 +163,19 @@ def _parts(pack: packs.Pack, counting: list[Line]) -> list[dict[str, Any]]:
                 "reason": getattr(part, "reason", ""),
                 "approver": getattr(part, "approver", ""),
                 "key": f"{part.id}@{part.version}",
+                "end_url": _end_url(line, post) if _may_end(line, counting) else "",
             }
         )
     return found
 
 
-def _changes(here: Here, today: date) -> list[dict[str, Any]]:
-    """Each day from tomorrow on at which something changes here, with what changes."""
+def _may_end(line: Line | None, counting: list[Line]) -> bool:
+    """A region's only base does not end: another one takes over."""
+    return line is not None and (line.overlay or sum(not other.overlay for other in counting) > 1)
+
+
+def _changes(here: Here, today: date, post: Any) -> list[dict[str, Any]]:
+    """Each day from tomorrow on at which something changes here, with what changes and what can still be withdrawn."""
     days = sorted({day for line in here.above for day in (line.from_on, line.ends_on) if day and day > today})
     found = []
     for day in days:
@@ -171,6 +188,11 @@ def _changes(here: Here, today: date) -> list[dict[str, Any]]:
                 "tomorrow": day == today + _DAY,
                 "title": after.title(_language()) if after else "",
                 "rows": _sentences(before, after) if before and after else [],
+                "begins": [
+                    {"title": _title(line.pack, line.version), "end_url": _end_url(line, post)}
+                    for line in here.above
+                    if line.from_on == day
+                ],
             }
         )
     return found
@@ -205,7 +227,10 @@ def _sentences(before: packs.Pack, after: packs.Pack) -> list[dict[str, Any]]:
 
 def _waiting(here: Here) -> list[dict[str, Any]]:
     rows = Proposal.objects.select_related("region").filter(event=here.event, outcome=None).order_by("id")
-    return [{"id": r.id, "title": _title(r.pack, r.version), "region": r.region.name, "from_on": r.from_on} for r in rows]
+    return [
+        {"id": r.id, "title": _title(r.pack, r.version), "region": r.region.name, "from_on": r.from_on, "ends": r.ends_id is not None}
+        for r in rows
+    ]
 
 
 @require_safe
@@ -327,34 +352,92 @@ def _adopt_page(request: HttpRequest, given: dict[str, str], here: Here, errors:
                 event=here.event, region=here.region.id,
                 **{name: asked[name] for name in ("pack", "version", "from_on", "basis", "reason", "expires_on")},
             )  # fmt: skip
-            context["preview"] = _preview(here.event.id, here.region.id, asked["pack"], asked["version"], asked["from_on"]) | {
-                "rows": _sentences(plan.before, plan.after) if plan.before else [],
-                "before": plan.before.title(_language()) if plan.before else "",
-                "after": plan.after.title(_language()),
-            }
+            cells = preview.cells(
+                event=here.event.id, region=here.region.id, pack=asked["pack"], version=asked["version"], on=asked["from_on"]
+            )
+            context["preview"] = _preview(here.event.id, cells) | _beside(plan.before, plan.after)
         except Refused as refused:
             context["errors"], status = [error_of(refused)], 409
     return render(request, "policy/adopt.html", context, status=status)
 
 
+@require_http_methods(["GET", "HEAD", "POST"])
+def end(request: HttpRequest, adoption: int) -> HttpResponse:
+    """Let an adoption end, or withdraw it before it begins. GET: the form with a preview. POST: propose it."""
+    post = allow(request, Permission.PACK_ADOPT)
+    if request.method == "POST":
+        given = {name: request.POST.get(name, "").strip() for name in ("from_on", "basis")}
+        with reading(request):
+            row = _adoption_of(request, adoption)
+        second_factor.require_fresh(request)
+        done: Proposal | Refused
+        try:
+            done = actions.propose_end(by=post, adoption=row.id, on=_first_without(row, given), basis=given["basis"], act=act_of(request))
+        except Refused as refused:
+            done = refused
+        if isinstance(done, Proposal):
+            return HttpResponseRedirect(f"/rules/proposals/{done.id}")
+        with reading(request):
+            return _end_page(request, row, given, [error_of(done)], status=409)
+    given = {name: request.GET.get(name, "").strip() for name in ("from_on", "basis")}
+    row = _adoption_of(request, adoption)
+    second_factor.require_fresh(request)
+    return _end_page(request, row, given, [])
+
+
+def _end_page(request: HttpRequest, row: Adoption, given: dict[str, str], errors: list[dict[str, str]], status: int = 200) -> HttpResponse:
+    waits = row.from_on > clock.today()
+    context: dict[str, Any] = {
+        "section": "rules",
+        "adoption": row,
+        "title": _title(row.pack, row.version),
+        "waits": waits,
+        "form": given | {"from_on": given["from_on"] or str(row.from_on if waits else clock.today() + _DAY)},
+        "errors": errors,
+        "preview": None,
+        "act": new_act(),
+        "back_url": _url(row.event_id, row.region_id),
+    }
+    if given["basis"] and not errors:
+        try:
+            on = _first_without(row, given)
+            plan = actions.planned_end(adoption=row, on=on, basis=given["basis"])
+            context["preview"] = _preview(row.event_id, preview.cells_without(row, on)) | _beside(plan.before, plan.after)
+        except Refused as refused:
+            context["errors"], status = [error_of(refused)], 409
+    return render(request, "policy/end.html", context, status=status)
+
+
+def _adoption_of(request: HttpRequest, number: int) -> Adoption:
+    """An adoption of the reader's territory. Refuses others (`unit_not_found`)."""
+    within = _scope_within(*request.post.territory, clock.today(), "region__")
+    row = Adoption.objects.select_related("region", "event").filter(pk=number, **within).first()
+    if row is None:
+        raise Refused("unit_not_found", "没有这次采用，或不归您管。", "There is no such adoption, or it is not yours.")
+    return row
+
+
+def _first_without(row: Adoption, given: dict[str, str]) -> date:
+    return _day(given, "from_on") or (row.from_on if row.from_on > clock.today() else clock.today() + _DAY)
+
+
+def _day(given: dict[str, str], name: str) -> date | None:
+    try:
+        return date.fromisoformat(given[name]) if given[name] else None
+    except ValueError:
+        raise Refused("date_unreadable", "日期看不懂，请写成 2022-08-28。", "The date cannot be read; write 2022-08-28.", name) from None
+
+
 def _asked(here: Here, given: dict[str, str]) -> dict[str, Any]:
     """The values of the form. Refuses a day that is none (`date_unreadable`)."""
-    days: dict[str, date | None] = {}
-    for name in ("from_on", "expires_on"):
-        try:
-            days[name] = date.fromisoformat(given[name]) if given[name] else None
-        except ValueError:
-            raise Refused(
-                "date_unreadable", "日期看不懂，请写成 2022-08-28。", "The date cannot be read; write 2022-08-28.", name
-            ) from None
     pack_id, _at, version = given["pack"].partition("@")
     return {
         "event": here.event.id,
         "region": here.region.id,
         "pack": pack_id,
         "version": version,
-        "from_on": days["from_on"] or clock.today() + _DAY,
-        "expires_on": days["expires_on"],
+        "from_on": _day(given, "from_on") or clock.today() + _DAY,
+        "expires_on": _day(given, "expires_on"),
         "basis": given["basis"],
         "reason": given["reason"],
     }
@@ -389,9 +472,17 @@ _EFFECTS = {
 }
 
 
-def _preview(event: int, region: int, pack: str, version: str, on: date) -> dict[str, Any]:
+def _beside(before: packs.Pack | None, after: packs.Pack | None) -> dict[str, Any]:
+    """What changes, and between which titles."""
+    return {
+        "rows": _sentences(before, after) if before and after else [],
+        "before": before.title(_language()) if before else "",
+        "after": after.title(_language()) if after else "",
+    }
+
+
+def _preview(event: int, cells: list[preview.Cell]) -> dict[str, Any]:
     """Whom it touches: rows of duties and persons, and their sums."""
-    cells = preview.cells(event=event, region=region, pack=pack, version=version, on=on)
     rows = preview.touched(event, cells)
     names = {c: cell.before.class_title(c, _language()) for cell in cells for c in {r.origin_class for r in rows}}
     return {
@@ -434,21 +525,19 @@ def proposal_of(request: HttpRequest, number: int) -> Proposal:
 def _proposal_page(request: HttpRequest, number: int, errors: list[dict[str, str]], status: int = 200) -> HttpResponse:
     row = proposal_of(request, number)
     before = packs.by_key(row.before) if row.before else None
-    after = packs.by_key(row.after)
+    after = packs.by_key(row.after) if row.after else None
     own = row.by_officer == request.post.officer_id
     context = {
         "section": "rules",
         "proposal": row,
         "title": _title(row.pack, row.version),
-        "rows": _sentences(before, after) if before else [],
-        "before": before.title(_language()) if before else "",
-        "after": after.title(_language()),
+        **_beside(before, after),
         "by": _signer(row.by),
         "decided_by": _signer(row.decided_by),
         "waits": row.outcome is None,
         "own": own,
         "errors": errors,
-        "preview": _preview(row.event_id, row.region_id, row.pack, row.version, row.from_on) if row.outcome is None else None,
+        "preview": _preview(row.event_id, preview.cells_of(row)) if row.outcome is None else None,
         "back_url": _url(row.event_id, row.region_id),
         "list_url": f"/rules/proposals/{row.id}/touched",
     }
@@ -495,6 +584,7 @@ urlpatterns = [
     path("rules/pack", one),
     path("rules/diff", diff),
     path("rules/adopt", adopt),
+    path("rules/adoptions/<int:adoption>/end", end),
     path("rules/event", choose_event),
     path("rules/proposals/<int:proposal>", proposal),
     path("rules/proposals/<int:proposal>/approve", approve),

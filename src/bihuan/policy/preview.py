@@ -12,6 +12,7 @@ from datetime import date
 from bihuan.kernel.refused import Refused
 from bihuan.policy import pack as packs
 from bihuan.policy import queries
+from bihuan.policy.models import Adoption, Proposal
 from bihuan.policy.queries import Adopted, Plan
 from bihuan.regions.queries import scope_range
 
@@ -61,15 +62,34 @@ def cells(*, event: int, region: int, pack: str, version: str, on: date) -> list
     A county with a base of its own keeps it when its city adopts another; so a region falls into ranges.
     """
     lo, hi = scope_range(region, on)
-    queries.forget()
-    before = queries.plan(event, on)
     overlay = packs.is_overlay(pack)
 
     def replaced(row: Adopted) -> bool:
         return (row.lo, row.hi) == (lo, hi) and row.overlay == overlay and (not overlay or row.pack == pack)
 
     added = Adopted(0, pack, version, overlay, lo, hi)
-    rows = sorted((*(row for row in before.adopted if not replaced(row)), added), key=lambda row: (row.lo - row.hi, row.id))
+    return _changed(event, region, on, lambda rows: [*(row for row in rows if not replaced(row)), added])
+
+
+def cells_of(row: Proposal) -> list[Cell]:
+    """The same for what a proposal would do: adopt, or end an adoption."""
+    if row.ends is None:
+        return cells(event=row.event_id, region=row.region_id, pack=row.pack, version=row.version, on=row.from_on)
+    return cells_without(row.ends, row.from_on)
+
+
+def cells_without(ends: Adoption, on: date) -> list[Cell]:
+    """The same for the end of an adoption on that day; withdrawn before it began, what it had ended goes on."""
+    lo, hi = scope_range(ends.region_id, on)
+    goes_on = [Adopted(row.id, row.pack, row.version, row.overlay, lo, hi) for row in queries.goes_on_without(ends, on)]
+    return _changed(ends.event_id, ends.region_id, on, lambda rows: [*(row for row in rows if row.id != ends.id), *goes_on])
+
+
+def _changed(event: int, region: int, on: date, change: Callable[[Sequence[Adopted]], list[Adopted]]) -> list[Cell]:
+    lo, hi = scope_range(region, on)
+    queries.forget()
+    before = queries.plan(event, on)
+    rows = sorted(change(before.adopted), key=lambda row: (row.lo - row.hi, row.id))
     after = Plan(event, on, tuple(rows))
     edges = sorted({lo, hi, *(edge for row in rows for edge in (row.lo, row.hi) if lo < edge < hi)})
     found = []

@@ -10,7 +10,7 @@ from django.db import connections
 
 from bihuan.kernel.refused import Refused
 from bihuan.policy import pack as packs
-from bihuan.policy.models import Event
+from bihuan.policy.models import Adoption, Event
 from bihuan.regions.queries import level_span, scopes_of
 
 _FRESH_SECONDS = 1.0  # an adoption made in another process is seen this late at most
@@ -160,6 +160,18 @@ def event_in_use(chosen: object = None) -> int:
     return chosen if chosen in found else found[0]  # type: ignore[return-value]
 
 
+def goes_on_without(adoption: Adoption, on: date) -> list[Adoption]:
+    """What counts again when an adoption is withdrawn on the day on which it would have begun: what it had ended itself.
+
+    Nothing where it ends later, or where the other was ended by two signers of its own.
+    """
+    if on != adoption.from_on:
+        return []
+    same = {"event_id": adoption.event_id, "region_id": adoption.region_id, "overlay": adoption.overlay, "to_on": on, "from_on__lt": on}
+    found = Adoption.objects.filter(**same, **({"pack": adoption.pack} if adoption.overlay else {}))
+    return list(found.exclude(endings__outcome="approved", endings__from_on=on))
+
+
 def forget() -> None:
     """Ask anew at the next question; called when an adoption is written."""
     _known.clear()
@@ -167,8 +179,6 @@ def forget() -> None:
 
 def changed_since_adoption() -> list[tuple[int, str]]:
     """Adoptions (id, pack@version) whose file no longer says what it said when it was adopted. Must be empty."""
-    from bihuan.policy.models import Adoption
-
     changed: list[tuple[int, str]] = []
     for row in Adoption.objects.order_by("id"):
         try:

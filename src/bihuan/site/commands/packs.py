@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from datetime import date, datetime
+from datetime import date
 from typing import Any
 
 import click
@@ -53,13 +53,39 @@ def register(cli: click.Group) -> None:
     @click.argument("pack")
     @click.option("--event", type=int, help="事件编号，只有一个未结束事件时可省 / event id; the one open event if left out")
     @click.option("--region", type=int, help="12 位区划代码，省略为事件所在地 / division code; the event's region if left out")
-    @click.option("--from", "from_on", type=click.DateTime(["%Y-%m-%d"]), help="自哪天起，省略为今天 / first day; today if left out")
+    @click.option("--from", "from_on", help="自哪天起，省略为今天 / first day; today if left out")
     @click.option("--basis", required=True, help="采用依据：文件名、文号 / the deciding document")
     @click.option("--reason", default="", help="理由，更严时必填 / why, where it is stricter")
-    @click.option("--expires", type=click.DateTime(["%Y-%m-%d"]), help="失效日期，更严时必填 / last day, where it is stricter")
+    @click.option("--expires", help="失效日期，更严时必填 / last day, where it is stricter")
     def adopt(run: Run, **given: Any) -> dict[str, Any]:
         """提出采用 PACK（方案@版本），印出会影响谁 / propose PACK (id@version) and print whom it touches; another officer approves."""
         return propose(run, **given)
+
+    @command(packs, "adoptions")
+    @click.option("--event", type=int, help="事件编号，只有一个未结束事件时可省 / event id; the one open event if left out")
+    def adoptions(run: Run, event: int | None) -> dict[str, Any]:
+        """现行和已定的采用，带编号 / what counts now or later, with its number."""
+        from bihuan.kernel import clock
+        from bihuan.policy import queries
+
+        lines = queries.adoptions(_event(event).id, clock.today())
+        for line in lines:
+            run.say(f"{line.id}  {line.pack}@{line.version}  {line.region_name}  {line.from_on} — {line.ends_on or ''}")
+        if not lines:
+            run.say("还没有采用 / nothing is adopted")
+        said = [
+            {"id": x.id, "pack": f"{x.pack}@{x.version}", "region": x.region_name, "from_on": x.from_on, "ends_on": x.ends_on}
+            for x in lines
+        ]
+        return {"ok": True, "adoptions": said}
+
+    @command(packs, "end", acts=True)
+    @click.argument("adoption", type=int)
+    @click.option("--from", "on", help="自哪天起不再执行，省略为明天 / first day without it; tomorrow if left out")
+    @click.option("--basis", required=True, help="依据：文件名、文号 / the deciding document")
+    def end(run: Run, adoption: int, on: str | None, basis: str) -> dict[str, Any]:
+        """提出不再执行一次采用，或在开始以前撤回 / propose the end of an adoption (see `packs adoptions`), or withdraw it unbegun."""
+        return propose_end(run, adoption, on, basis)
 
     @command(packs, "approve", acts=True)
     @click.argument("proposal", type=int)
@@ -73,7 +99,8 @@ def register(cli: click.Group) -> None:
         )  # fmt: skip
         row = _done(actions.approve(by=signer(run.as_login, word), proposal=proposal))
         run.say(f"已批准，自 {row.from_on} 起 / approved, from {row.from_on}: {row.after}")
-        return {"ok": True, "proposal": row.id, "adoption": row.adoption_id, "from_on": row.from_on, "in_force": row.after}
+        done = {"proposal": row.id, "adoption": row.adoption_id, "ends": row.ends_id, "from_on": row.from_on, "in_force": row.after}
+        return {"ok": True, **done}
 
     @command(packs, "refuse", acts=True)
     @click.argument("proposal", type=int)
@@ -94,7 +121,7 @@ def register(cli: click.Group) -> None:
 
         rows = list(Proposal.objects.filter(outcome=None).order_by("id"))
         for row in rows:
-            run.say(f"{row.id}  {row.pack}@{row.version}  {row.from_on}  {row.before or '—'} → {row.after}")
+            run.say(f"{row.id}  {row.pack}@{row.version}  {row.from_on}  {row.before or '—'} → {row.after or '—'}")
         if not rows:
             run.say("没有等人批准的 / none waits")
         return {"ok": True, "proposals": [{"id": r.id, "pack": f"{r.pack}@{r.version}", "from_on": r.from_on} for r in rows]}
@@ -106,18 +133,14 @@ def propose(
     pack: str,
     event: int | None,
     region: int | None,
-    from_on: datetime | None,
+    from_on: str | None,
     basis: str,
     reason: str,
-    expires: datetime | None,
+    expires: str | None,
 ) -> dict[str, Any]:
-    from django.db import transaction
-
-    from bihuan.access import scope
     from bihuan.access.queries import post_of
     from bihuan.kernel import clock, ids
-    from bihuan.policy import actions, preview
-    from bihuan.policy import pack as library
+    from bihuan.policy import actions
     from bihuan.regions import queries as regions
 
     pack_id, _, version = pack.partition("@")
@@ -127,7 +150,7 @@ def propose(
     place = chosen.region_id if region is None else regions.by_division([region]).get(region)
     if place is None:
         raise Refused("region_unknown", f"没有区划代码 {region}", f"there is no division code {region}")
-    day: date = from_on.date() if from_on else clock.today()
+    day: date = _day("--from", from_on) or clock.today()
     post = post_of(run.as_login)
     row = _done(
         actions.propose(
@@ -139,14 +162,39 @@ def propose(
             from_on=day,
             basis=basis,
             reason=reason,
-            expires_on=expires.date() if expires else None,
+            expires_on=_day("--expires", expires),
             act=ids.new_id(),
         )  # fmt: skip
     )
-    with scope.acting(scope.of(post, read_only=True)), transaction.atomic():
-        cells = preview.cells(event=chosen.id, region=place, pack=pack_id, version=version, on=day)
-        touched = preview.touched(chosen.id, cells)
-    if row.before:
+    return _told(run, row)
+
+
+def propose_end(run: Run, adoption: int, on: str | None, basis: str) -> dict[str, Any]:
+    from datetime import timedelta
+
+    from bihuan.access.queries import post_of
+    from bihuan.kernel import clock, ids
+    from bihuan.policy import actions
+    from bihuan.policy.models import Adoption
+
+    begins = Adoption.objects.filter(pk=adoption).values_list("from_on", flat=True).first()
+    tomorrow = clock.today() + timedelta(days=1)
+    day = _day("--from", on) or max(tomorrow, begins or tomorrow)
+    return _told(run, _done(actions.propose_end(by=post_of(run.as_login), adoption=adoption, on=day, basis=basis, act=ids.new_id())))
+
+
+def _told(run: Run, row: Any) -> dict[str, Any]:
+    """What a proposal changes, whom it touches, and who must sign it."""
+    from django.db import transaction
+
+    from bihuan.access import scope
+    from bihuan.access.queries import post_of
+    from bihuan.policy import pack as library
+    from bihuan.policy import preview
+
+    with scope.acting(scope.of(post_of(run.as_login), read_only=True)), transaction.atomic():
+        touched = preview.touched(row.event_id, preview.cells_of(row))
+    if row.before and row.after:
         for change in library.diff(library.by_key(row.before), library.by_key(row.after)):
             run.say(change.sentence())
     for line in touched:
@@ -156,7 +204,16 @@ def propose(
     found = [
         {"kind": t.kind, "origin_class": t.origin_class, "effect": t.effect, "duties": t.n_duties, "persons": t.n_persons} for t in touched
     ]
-    return {"ok": True, "proposal": row.id, "after": row.after, "from_on": day, "stricter": row.stricter, "touched": found}
+    return {"ok": True, "proposal": row.id, "after": row.after, "from_on": row.from_on, "stricter": row.stricter, "touched": found}
+
+
+def _day(option: str, typed: str | None) -> date | None:
+    if not typed:
+        return None
+    try:
+        return date.fromisoformat(typed)
+    except ValueError:
+        raise Refused("date_unreadable", "日期看不懂，请写成 2022-08-28", "the date cannot be read; write 2022-08-28", option) from None
 
 
 def signer(login: str, word: str) -> Any:
