@@ -309,3 +309,21 @@ def test_what_does_not_open_without_a_network_says_so(five, sign_in):
     page.locator("td.go a").first.click()
     page.wait_for_selector("dialog[open] .outcomes")
     assert page.get_by_text("连不上，这一页没有变").count() == 0
+
+
+def test_a_sample_is_recorded_in_the_sheet_and_a_refused_one_says_why(five, sign_in):
+    page = sign_in("cun", 360, 640)
+    open_act(page)
+    page.locator("label[for=o-at_home]").click()
+    page.get_by_role("button", name="不用去").click()
+    page.wait_for_url("**/duties")
+    page.locator("tbody tr", has_text="安排采样").locator("td.go a").click()
+    page.wait_for_selector("dialog[open] form")
+    page.fill("dialog input[type=datetime-local]", "2022-08-29T10:00")
+    page.locator("dialog button.main").click()
+    page.wait_for_selector("main [data-errors]")  # no sample of tomorrow; the page itself shows the reason, not the sheet before it
+    assert page.locator("dialog[open]").count() == 0
+    page.fill("main input[type=datetime-local]", "")
+    page.locator("main button.main").click()
+    page.wait_for_url("**/duties")
+    assert "已保存：" in page.locator(".toast").inner_text()

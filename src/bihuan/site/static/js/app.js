@@ -207,7 +207,8 @@ document.addEventListener("submit", async (event) => {
   if (by.name) data.append(by.name, by.value);
   const done = underWay(form), stop = new AbortController(), clock = setTimeout(() => stop.abort(), 15000);
   try {
-    const answer = await fetch(by.formAction || form.action, { method: "POST", body: data, headers: { "Bihuan-Stay": "1" }, signal: stop.signal });
+    const to = by.hasAttribute("formaction") ? by.formAction : form.action;
+    const answer = await fetch(to, { method: "POST", body: data, headers: { "Bihuan-Stay": "1" }, signal: stop.signal });
     const text = await answer.text(), next = answer.headers.get("Bihuan-Go");
     done();
     if (answer.status >= 500) { unanswered(form); return; }
@@ -215,6 +216,7 @@ document.addEventListener("submit", async (event) => {
     const main = new DOMParser().parseFromString(text, "text/html").querySelector("main");
     main.id = "main";
     $("#main").replaceWith(main);
+    if (sheet && sheet.open) sheet.close();
     scrollTo(0, 0);
     toErrors();
   } catch (_) {
