@@ -7,6 +7,7 @@ import random
 import pytest
 from tests.conftest import REPO
 from tests.lists.generate import generate, load_divisions
+from tests.lists.strangers import strangers
 from tests.morning import linkage, state, take_in
 
 SOURCES = {"data_push.csv": "data", "unit_report.xlsx": "unit", "community_sweep.xlsx": "community", "telecom_reminder.csv": "telecom"}
@@ -31,6 +32,71 @@ def test_persons_of_lists_never_seen_before(seed, city):
     assert wrong == []
     assert precision >= 0.99
     assert recall >= 0.98
+
+
+def test_persons_of_lists_whose_forms_nobody_knows(city, as_role):
+    """Other words, other shapes (see `strangers`): the same promises, in an order of their own, and nobody without a desk."""
+    files, truth = strangers(81, 150, load_divisions(REPO / "data" / "divisions_2023.csv"))
+    for name in reversed(list(files)):
+        _, accounts, _ = take_in(name, files[name], truth["files"][name]["source"])
+        assert accounts["reasons"] == truth["rejected_expected"][name]
+    rows = {}
+    for name in files:
+        _, accounts, rows[name] = take_in(name, files[name], truth["files"][name]["source"])
+        assert accounts["created"] == accounts["changed"] == 0
+    precision, recall, wrong = linkage(rows, truth)
+    assert wrong == []
+    assert precision >= 0.99
+    assert recall >= 0.98
+    with as_role("superuser") as database:
+        desks = dict(
+            database.execute(
+                "SELECT c.root::text, r.division_code FROM loop l JOIN cluster c ON c.subject = l.subject JOIN unit u ON u.id = l.owner"
+                " JOIN region r ON r.id = u.region_id WHERE l.kind = 'leads.verify' AND l.closed_at IS NULL"
+            ).fetchall()
+        )
+        roots = dict(database.execute("SELECT subject::text, root::text FROM cluster").fetchall())
+    told: dict[str, set[int]] = {}
+    for name, one in truth["files"].items():
+        by_line = {(row["sheet"] if "sheet" in one["rows"][0] else None, row["row"]): row for row in rows[name]}
+        for row in one["rows"]:
+            if row["reject"] is None:
+                told.setdefault(roots[by_line[row.get("sheet"), row["row"]]["subject"]], set()).add(row["desk"] or 0)
+    assert set(told) == set(desks) == set(roots.values())
+    deepest = {root: {code for code in codes if _depth(code) == max(map(_depth, codes))} for root, codes in told.items()}
+    wrong_desks = {root: (desks[root], codes) for root, codes in deepest.items() if any(codes) and desks[root] not in codes}
+    assert wrong_desks == {}
+
+
+def _depth(code: int) -> int:
+    """3 for a village's or township's division, 2 for a county's, 0 for none."""
+    return 0 if not code else 2 if code % 10**6 == 0 else 3
+
+
+ROLL = "门牌,户主,姓名,与户主关系,身份证,手机\n7组44号,沈玲海,沈玲海,户主,11010519491231002X,13908454882\n".encode()
+RISK_AREAS = "全国疫情高中风险区（截至2022年8月27日8时）\n高风险区：\n1.上海市东区新华街道幸福小区\n".encode()
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "code", "says"),
+    [
+        ("台账.csv", ROLL, "list_of_households", "人房台账"),
+        ("风险区.txt", RISK_AREAS, "columns_unknown", "风险区公告"),
+    ],
+)
+def test_a_list_of_another_kind_sent_by_mistake_is_kept_and_takes_nobody_in(name, data, code, says, city, as_role):
+    from bihuan.access import queries as access
+    from bihuan.intake import actions
+    from bihuan.kernel import ids
+
+    post = access.post_of("console")
+    stored = actions.store(by=post, event=1, kind="leads", source="community", name=name, data=data, act=ids.new_id())
+    file = actions.process(stored.file, by=post)
+    assert (file.state, file.refusal["code"]) == ("refused", code)
+    assert says in file.refusal["zh"]
+    assert actions.original(file) == data
+    with as_role("superuser") as db:
+        assert db.execute("SELECT count(*) FROM fact").fetchone() == (0,)
 
 
 def test_every_order_ends_the_same(city_template, as_role):

@@ -38,6 +38,7 @@ BATCH_ROWS = 5_000
 # A living process beats with every batch; one that is silent this long is dead.
 SILENCE = timedelta(seconds=60)
 WARNINGS_KEPT = 500
+LINES_TOLD = 20  # of each kind on a sheet
 FAILURES_MAX = 3
 BYTES_MAX = 200 * 1024 * 1024
 OUTCOMES = ("created", "changed", "unchanged", "duplicate", "rejected")
@@ -134,7 +135,7 @@ def process(file_id: int, *, by: Post | None = None, between: Callable[[int], No
     with scope.acting(scope.of(sender)):
         try:
             with transaction.atomic():
-                rows, mapping, warnings = _checked(file)
+                rows, mapping, warnings = _checked(file, kind)
         except Refused as refused:
             _set(file, state="refused", refusal=refused.as_json(), done_at=clock.now())
             return file
@@ -221,18 +222,32 @@ def choices(file: IntakeFile) -> dict[str, columns.Choice]:
     return {head: columns.Choice(fields, "remembered") for head, fields in known}
 
 
-def _checked(file: IntakeFile):
+def _checked(file: IntakeFile, kind: registry.ListKind):
     parser.start()  # it starts while the file is opened
     resolver = resolver_of(file.event)
     tables = parser.read(original(file), file.name, anyway=True)
     mapped = columns.map_tables(tables, choices(file))
+    if kind.suits is not None and file.forced is None:
+        kind.suits(mapped)
     tables, mappings = [table for table, _ in mapped], [mapping for _, mapping in mapped]
     checked = check.check(tables, mappings, file.source, clock.now(), resolver)
     rows = checked.frame.with_row_index("no", offset=1)
     shown = [mapping.as_json(table) for table, mapping in mapped]
     noticed = rows.select("sheet", "row", "warnings").filter(pl.col("warnings").list.len() > 0).head(WARNINGS_KEPT)
     warnings = [{"sheet": s, "row": r, "codes": list(w)} for s, r, w in noticed.iter_rows()]
-    return rows, shown, [*({"note": note} for note in checked.notes), *warnings]
+    return rows, shown, [*({"note": note} for note in [*checked.notes, *_left_out(checked.left_out)]), *warnings]
+
+
+def _left_out(lines: list[tuple[str, int, str]]) -> list[str]:
+    """Notes of the lines that were taken for an example, a footer or a remark, so that a person among them is seen."""
+    told: dict[tuple[str, str], list[int]] = {}
+    for sheet, row, what in lines:
+        if what in ("example", "footer", "note"):
+            told.setdefault((what, sheet), []).append(row)
+    return [
+        f"left_{what}:{sheet}{'!' if sheet else ''}{'、'.join(map(str, rows[:LINES_TOLD]))}{'…' if len(rows) > LINES_TOLD else ''}"
+        for (what, sheet), rows in told.items()
+    ]
 
 
 def _set(file: IntakeFile, **values) -> None:

@@ -48,6 +48,48 @@ _VILLAGE_ENDS = (
 )
 _COMMUNITY = ("社区", "社区居委会", "社区居民委员会", "居委会", "居民委员会", "社区村委会")
 _RURAL = ("村", "村委会", "村民委员会", "村村委会")
+# The one sign by which people call provinces (GB/T 2260 has the codes; the signs are those of number plates).
+_SIGNS = dict(
+    pair.split(":")
+    for pair in [
+        "京:11",
+        "津:12",
+        "冀:13",
+        "晋:14",
+        "蒙:15",
+        "辽:21",
+        "吉:22",
+        "黑:23",
+        "沪:31",
+        "苏:32",
+        "浙:33",
+        "皖:34",
+        "闽:35",
+        "赣:36",
+        "鲁:37",
+        "豫:41",
+        "鄂:42",
+        "湘:43",
+        "粤:44",
+        "桂:45",
+        "琼:46",
+        "渝:50",
+        "川:51",
+        "蜀:51",
+        "贵:52",
+        "黔:52",
+        "云:53",
+        "滇:53",
+        "藏:54",
+        "陕:61",
+        "秦:61",
+        "甘:62",
+        "陇:62",
+        "青:63",
+        "宁:64",
+        "新:65",
+    ]
+)
 # Rows of the division table that stand for no place of their own; those of a municipality mean the municipality.
 _PLACEHOLDERS = ("市辖区", "县", "省直辖县级行政区划", "自治区直辖县级行政区划", "省直辖县级行政单位")
 
@@ -332,6 +374,8 @@ class Resolver:
         if not text or not text.strip():
             return None
         plain = _BLANKS.sub("", halfwidth(text))
+        if plain in _SIGNS:
+            return self._known_code(f"{_SIGNS[plain]}0000", COUNTY)
         if plain.isdigit():
             return self._known_code(plain, COUNTY)
         return self._origin(stem(plain) or plain)

@@ -23,10 +23,17 @@ from bihuan.intake.read import Table
 from bihuan.kernel.clock import SHANGHAI
 
 _FOOTER = re.compile(
-    r"^(?:填表|填报|制表|审核|审批|复核|负责人|单位负责人|联系人|经办|合计|总计|小计|共计|本页|备注[:]|注[:]|说明[:]|注意|填写说明|以上|以下空白|"
-    r"(?:第?\d+页)|共\d+[人页条户名]|盖章|\(盖章|日期[:]|签[字名]|报送|上报)"
+    r"^(?:填表|填报|制表|审核|审批|复核|负责人|单位负责人|联系人|经办|合计|总计|小计|共计|本页|备注(?:[:]|$)|注[:]|说明[:]|注意|填写说明|以上|以下空白|"
+    r"(?:第?\d+页)|共\d+[人页条户名]|盖章|\(盖章|日期[:]|签[字名]|领导|报送|上报)"
 )
-_LIKE_A_NUMBER = r"^[\s'(+]*[0-9A-Za-z０-９].{4}"
+_LIKE_A_NUMBER = r"^[\s'(+]*(?:(?:2[^0年月]|[013-9A-Za-z０-９][^年月])[^年月]{3}|20[^年月]{2}[^年月./-])"  # and not like a day
+# Under a list stands the day on which it was made, alone in its line.
+_A_DAY = re.compile(r"^(?:日期[:：]?)?(?:20)?\d\d[-/.年]\d{1,2}[-/.月]\d{1,2}日?$")
+_KIND_OF_DOCUMENT = re.compile("^(?:有效)?(?:身份)?证件(?:类型|类别|种类|名称)$|^(?:document|id)_?type$")
+_FOREIGN_DOCUMENT = "护照|通行证|回乡证|台胞|(?i)passport|permit"
+_SIGNED = re.compile(r"^(?:填表|填报|制表|审核|审批|复核|经办|报送|上报|统计)(?:人员?|单位|部门)?(?:$|[(（]|\s*[:：])")
+_EXAMPLE = re.compile("^(?:填写)?(?:示例|样例|范例|举例|例如|例子|例)[0-9:：.]*$|[(（](?:填写)?(?:示例|样例|范例|例)[)）]")
+_EXAMPLES_WITHIN, _FEET_WITHIN = 5, 40
 _FORMULA_SIGN = r"^\s*[=+\-@\t\r]."
 # `同上` in these means the line above; in a name or an ID number it means nothing that can be relied upon.
 _LIKE_ABOVE = ("phone", "origin", "arrived_at", "address", "workplace", "district")
@@ -119,6 +126,9 @@ def _rows(table: Table, mapping: Mapping) -> tuple[pl.DataFrame, list[tuple[str,
     # Nearly every line names a person by document or phone and is a row at once; only the others are looked at closely.
     sure = pl.any_horizontal([pl.col(c).str.contains(_LIKE_A_NUMBER) for c in telling]).fill_null(False)
     mask = frame.select(sure).to_series()
+    said = _labelled(frame, texts, index, mask)
+    if said:
+        mask = mask.scatter(list(said), [False] * len(said))
     header = {header_key(c.header) for c in table.columns if header_key(c.header)}
     keep_more: list[int] = []
     left: list[tuple[str, int, str]] = []
@@ -128,7 +138,7 @@ def _rows(table: Table, mapping: Mapping) -> tuple[pl.DataFrame, list[tuple[str,
         filled = {c: line[c].strip() for c in texts if line[c] and line[c].strip()}
         if not filled:
             continue
-        what = _not_a_row(filled, header, index, ordinal)
+        what = said.get(line["at"]) or _not_a_row(filled, header, index, ordinal)
         if what is None:
             keep_more.append(line["at"])
         elif what != "blank":
@@ -140,6 +150,23 @@ def _rows(table: Table, mapping: Mapping) -> tuple[pl.DataFrame, list[tuple[str,
     if keep_more:
         mask = mask.scatter(keep_more, [True] * len(keep_more))
     return (frame if mask.all() else frame.filter(mask)), sorted(left, key=lambda x: x[1])
+
+
+def _labelled(frame: pl.DataFrame, texts: list[str], index: dict[str, str], mask: pl.Series) -> dict[int, str]:
+    """Lines that hold a telephone or a document and yet say of themselves that they are none: the example under the head of a form,
+    and at the end who filled it in and how to reach that person. Only the first and last lines are looked at."""
+    found: dict[int, str] = {}
+    n = frame.height
+    for at in sorted({*range(min(n, _EXAMPLES_WITHIN)), *range(max(0, n - _FEET_WITHIN), n)}):
+        if not mask[at]:
+            continue
+        line = frame.row(at, named=True)
+        first = next((line[c].strip() for c in texts if line[c] and line[c].strip()), "")
+        if at < _EXAMPLES_WITHIN and (_EXAMPLE.match(first) or _EXAMPLE.search(line.get(index.get("name", "")) or "")):
+            found[at] = "example"
+        elif at >= n - _FEET_WITHIN and _SIGNED.match(first):
+            found[at] = "footer"
+    return found
 
 
 def _heads_again(frame: pl.DataFrame, index: dict[str, str], mask: pl.Series, table: Table) -> list[int]:
@@ -162,10 +189,19 @@ def _not_a_row(filled: dict[str, str], header: set[str], index: dict[str, str], 
         return "blank"  # a numbered line that nobody filled in
     if sum(header_key(v) in header for v in filled.values()) >= max(1, len(filled) // 2):
         return "head_again"
-    if any(_FOOTER.match(re.sub(r"[\s\u3000]+", "", v).replace("：", ":").replace("（", "(")) for v in filled.values()) and not any(
-        re.search(r"\d{6}", filled.get(index.get(f, ""), "")) for f in ("doc", "phone")
-    ):
+    footers = {c for c, v in filled.items() if _FOOTER.match(re.sub(r"[\s\u3000]+", "", v).replace("：", ":").replace("（", "("))}
+    if footers and (next(iter(rest or filled)) in footers or len(filled) <= 2):  # a person's line begins with something else
+        numbers = [filled[c] for f in ("doc", "phone") if (c := index.get(f)) in filled and c not in footers]
+        if not any(re.search(r"\d{6}", number) for number in numbers):
+            return "footer"
+    if len(filled) == 1 and all(_A_DAY.match(re.sub(r"\s+", "", v)) for v in filled.values()):
         return "footer"
+    if (
+        len(filled) == 1
+        and not any(re.search(r"\d{5}" if len(index) > 2 else r"\d", v) for v in filled.values())
+        and index.get("name") not in filled
+    ):
+        return "note"
     if any(index.get(f) in filled for f in ("doc", "phone")):
         return None
     name = filled.get(index.get("name", ""), "")
@@ -196,7 +232,7 @@ def _check_table(
 
     # The columns do not know of each other, and polars and numpy leave the interpreter free while they work.
     with ThreadPoolExecutor(2) as threads:
-        one = threads.submit(values.documents, *cells("doc"), today, passports=_of_passports(table, mapping))
+        one = threads.submit(values.documents, *cells("doc"), today, passports=_of_passports(table, mapping, frame))
         two = threads.submit(values.times, *cells("arrived_at"), now, date_1904=table.date_1904, month_first=table.month_first)
         three = threads.submit(values.phones, text("phone"))
         texts = {field: threads.submit(values.cleaned, text(field)) for field in ("origin", "district", "address", "workplace", "remark")}
@@ -225,7 +261,11 @@ def _check_table(
     return _with_reasons(table, mapping, out, frame, documents, phones, times), left, _odd_lengths(table, frame, documents)
 
 
-def _of_passports(table: Table, mapping: Mapping) -> bool:
+def _of_passports(table: Table, mapping: Mapping, frame: pl.DataFrame) -> bool | pl.Series:
+    """Whether the documents are passports or permits: by the name of their column, or row by row by a column 证件类型."""
+    for column in table.columns:
+        if _KIND_OF_DOCUMENT.match(header_key(column.header)):
+            return frame.get_column(f"c{column.index}").str.contains(_FOREIGN_DOCUMENT).fill_null(False)
     head = next((c.header for c in table.columns if c.index == mapping.fields.get("doc")), "")
     return "passport" in head.lower() or ("护照" in head and "身份证" not in head)
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from bihuan.intake import manifest
+from bihuan.intake import manifest, together
 from bihuan.kernel.refused import Refused
 from bihuan.kernel.text import halfwidth
 
@@ -40,12 +40,20 @@ LABELS = {
 
 # Columns about somebody else than the person of the row, and columns that say nothing we keep.
 _OTHER_PERSON = re.compile(
-    "紧急|户主|监护|家长|填报|填表|审核|包保|网格员|责任人|负责人|村干部|经办|代办|同住|同行人|密接|单位(联系)?电话|单位地址|联系人|走访人|采样人|核查人"
+    "紧急|户主|监护|家长|填报|填表|审核|包保|网格员|责任人|负责人|村干部|经办|代办|同住|同行人|密接|单位(联系)?电话|单位地址|联系人|走访人|采样人|(?<!被)核查人"
 )
 _NOT_KEPT = re.compile(
     "性别|年龄|民族|出生|生日|证件类[型别]|证件种类|国籍|交通|车次|航班|车牌|座位|是否|组别|体温|健康码|行程码|核酸|疫苗|接种|邮箱|关系|"
-    "职业|岗位|学历|政治面貌|采样|检测|推送时间|推送日期|登记时间|登记日期|填报时间|离开|离[开连]?.*时间|出发时间|出发日期|运营商|基站|微信|门牌|状态|结果|dateofbirth|^dob$|birth|^gender$|^sex$|seat|e-?mail|nationality|emergency|flight|departure|postal|退回原因|^原行号$|^whyrefused$"
+    "职业|岗位|学历|政治面貌|采样|检测|推送时间|推送日期|下发时间|下发日期|登记时间|登记日期|填报时间|离开|离[开连]?.*时间|出发时间|出发日期|"
+    "运营商|基站|微信|门牌|状态|结果|风险等级|风险级别|身份$|接收|反馈|dateofbirth|^dob$|birth|^gender$|^sex$|seat|e-?mail|nationality|"
+    "emergency|flight|departure|postal|退回原因|^原行号$|^whyrefused$"
 )
+# 手机号码2, 备用电话: the second of two columns for one thing gives way to the first.
+_SECOND = re.compile("[2-9二三]$|备用|其他|其它|第二|另一")
+
+
+# What a list is called, not one of its columns.
+_TITLE = re.compile("(?:函|名单|台账|通知|报告|一览|花名册|名册|(?:登记|统计|汇总|情况|排查|摸排|信息)表)$")
 
 
 @dataclass(frozen=True)
@@ -64,7 +72,7 @@ def _rule(field: str, exact: str, pattern: str) -> _Rule:
 _RULES = (
     _rule(
         "ordinal",
-        "序号 编号 序 no no. # 行号 顺序号",
+        "序号 编号 序 no no. # 行号 顺序号 xh bh",
         "^序号|^no\\.?$",
     ),
     _rule(
@@ -76,65 +84,73 @@ _RULES = (
         "origin",
         "来源地 从何地来 来自 出发地 漫出地编码 漫出地 从哪来 从哪里来 何地返连 何地返回 来源地区 来源城市 "
         "返回前所在地 旅居地 始发地 出发城市 来源 origin 从何处来 从何地返回 从哪回 "
-        "portofembarkation embarkation countryofdeparture departurecity",
-        "来源(地|城市|省)|何[地处]|哪[里儿]?(来|返|回)|来自|出发[地城]|始发|漫出|旅居|途[经径]|返.{0,2}前",
+        "portofembarkation embarkation countryofdeparture departurecity lyd cfd lzd",
+        "^(?!.*(?:时间|日期|原因|方式|天数|何时|几时|几号))(?:.*(?:来源[地城省市区县]|何[地处]|哪[里儿]?[来返回]|来自|出发|始发|漫出|旅居|途[经径]|返.{0,2}前|"
+        "上一|前一|外出|疫区|涉疫|疫情(?:发生|所在)?地|风险[地区所]|停留地))",
     ),
     _rule(
         "arrived_at",
         "到达时间 抵连日期 到家时间 进入时间 返回日期 到连时间 抵达时间 抵连时间 返连时间 返连日期 到达日期 返乡时间 "
         "返乡日期 来连时间 入连时间 返回时间 抵达日期 到连日期 到家日期 进入日期 驻留时间 arrived_at "
-        "arrival datearrival arrivaldate dateofarrival arrivaltime arrival_date arrived date_of_arrival",
-        "(到|抵|返|进|入|回|来|驻).{0,4}(时间|日期|时刻)|几号(到|回)|何时(到|回|返|抵)",
+        "arrival datearrival arrivaldate dateofarrival arrivaltime arrival_date arrived date_of_arrival ddsj ddrq fhsj fhrq rysj drsj "
+        "首次出现时间",
+        "(到|抵|返|进|入|回|来|驻|落).{0,4}(时间|日期|时刻|时点|日)$|(到|抵|返|进|入|回|来|驻|落).{0,4}(时间|日期|时刻)|几号(到|回)|何时(到|回|返|抵|来|入)",
     ),
     _rule(
         "doc",
         "证件号码 身份证号 公民身份号码 身份证号码 身份证 证件号 身份号码 居民身份证号 身份证件号码 证号 id "
         "id_number 护照号 护照号码 有效证件号 护照 passport passportno passport_no passportnumber passport_number idno idnumber "
-        "documentno documentnumber document_number traveldocument traveldocumentno",
-        "身份证|证件号|身份号|护照|证件号码|公民身份",
+        "documentno documentnumber document_number traveldocument traveldocumentno id号 id号码 "
+        "sfz sfzh sfzhm zjhm zjh gmsfhm gmsfzh sfzjhm sfzjh",
+        "身份证|证件号|证件编号|身份号|护照|通行证|公民身份|身份信息",
     ),
     _rule(
         "phone",
         "手机号 手机号码 手机 本人电话 联系手机 联系电话 电话号码 电话 联系方式 联系号码 号码 移动电话 msisdn "
         "phone mobile 用户号码 本人手机 telephone tel cell cellphone mobileno mobilenumber phoneno phonenumber contactno contactnumber "
-        "phone_number",
-        "手机|电话|联系方式|联系号码|移动号码|用户号码",
+        "phone_number sjh sjhm lxdh dh dhhm lxfs yddh lxsj brdh",
+        "手机|电话|联系方式|联系号码|移动号码|用户号码|主叫|被叫|终端号|服务号码|本机号",
     ),
     _rule(
         "name",
         "姓名 员工姓名 人员姓名 名字 人名 返连人员 返乡人员 本人姓名 name 学生姓名 人员 "
-        "fullname full_name passenger passengername nameofpassenger",
-        "姓名|名字",
+        "fullname full_name passenger passengername nameofpassenger xm",
+        "姓名|名字|^(?!.*类)(返|来|到|抵|流入|外来|当事|核查|被核查).{0,5}(人员|人)$",
     ),
     _rule(
         "district",
         "驻留区县 区县 县区 县(区) 区(县) 所属区县 所在区县 所属县区 所在县区 驻留地编码 驻留地 到达区县 现住区县 "
-        "辖区 属地 漫入地编码 漫入地 district 所属区 所在区 居住区县",
-        "区县|县区|驻留地|漫入地",
+        "辖区 属地 漫入地编码 漫入地 district 所属区 所在区 居住区县 县(市、区) 县(市区) 区(县、市) 区(市、县) 县市区 区市县 qx xq xzqh",
+        "^(?!户籍).*(?:区县|县区|县市|市县|驻留地|漫入地|[地在属发入留达住]县$)",
     ),
     _rule(
         "workplace",
-        "工作单位 单位 就业单位 所在单位 单位名称 公司 工作单位/学校 学校 就读学校 所在公司 工作单位或学校 workplace",
-        "工作单位|就业单位|所在单位|单位名称|学校",
+        "工作单位 单位 就业单位 所在单位 单位名称 公司 工作单位/学校 学校 就读学校 所在公司 工作单位或学校 workplace gzdw",
+        "(工作|就业|所在|用人|所属|务工|就读)单位|单位名称|公司|学校",
     ),
     _rule(
         "address",
         "现住址 现居住地址 现居住地 现居地址 居住地址 户籍/现居地址 家庭住址 住址 家庭地址 详细地址 现住地址 居住地 "
         "抵连后住址 抵连住址 在连住址 返连后住址 落脚点 目的地址 目的地 地址 居家地址 详细住址 所在村居 户籍地址 "
-        "户籍地 address locate_address addressinchina localaddress",
-        "住址|地址|现居|居住地|落脚|目的地",
+        "户籍地 address locate_address addressinchina localaddress xzz xjd dz jzdz jtzz jtdz xxdz xjzdz xjdz",
+        "住址|地址|现居|居住|落脚|目的地|住地|住处|住宿|住所|暂住|^现住",
     ),
     _rule(
         "remark",
-        "备注 说明 其他 特殊情况 情况说明 备注说明 remark",
-        "备注|情况说明",
+        "备注 说明 其他 特殊情况 情况说明 备注说明 remark bz",
+        "备注|情况说明|(其[他它]|补充)(情况|说明)",
     ),
 )
 
 _PHONE = re.compile(r"^(?:\+?0{0,2}86)?1[3-9]\d{9}$")
 _DOC = re.compile(r"^\d{15,17}[\dXx]?$|^\d\.\d+[eE]\+1\d$")
-_DATE = re.compile(r"^(?:(?:20)?\d\d[-/.年])?\d{1,2}[-/.月]\d{1,2}[日号]?(?:[ T].*)?$|^20\d{6}(?:\d{4}|\d{6})?$|^4\d{4}(?:\.\d+)?$")
-_NAME = re.compile(r"^[\u3400-\u9fff\U00020000-\U0003ffff]{2,4}$|^[\u3400-\u9fff]{1,10}·[\u3400-\u9fff·]{1,10}$")
+_DATE = re.compile(
+    r"^(?:(?:20)?\d\d[-/.、年])?\d{1,2}[-/.、月]\d{1,2}[日号]?(?:[ T(,]?\D{0,8}\d{1,2}[:时点].*|\D{0,6})?$"
+    r"|^20\d{6}(?:T?\d{1,2}:\d\d.*|\d{4}|\d{6})?$|^4\d{4}(?:\.\d+)?$"
+)
+_NAME = re.compile(
+    r"^(?!.*(?:[镇乡村市县区省组路]|街道|居委会|村委会)$)[\u3400-\u9fff\U00020000-\U0003ffff]{2,4}$|^[\u3400-\u9fff]{1,10}·[\u3400-\u9fff·]{1,10}$"
+)
 _ADDRESS = re.compile(r"[省市县区].*(?:[镇乡村路号]|街道|社区|居委|村委|小区)")
 _PLACE = re.compile(r"^[\u4e00-\u9fff]{2,10}(?:省|市|自治区|自治州)$|^[1-6]\d{5}$|^[1-6]\d{11}$")
 _SAMPLE_ROWS = 400  # enough to judge what stands in a column
@@ -224,11 +240,13 @@ def by_name(text: str) -> tuple[str, float] | None:
         for candidate in (key, bracketed):
             if candidate in rule.exact:
                 return rule.field, 3 - rule.exact.index(candidate) / 100
+    if _TITLE.search(key):
+        return None
     if len(key) > 16 or _OTHER_PERSON.search(key) or _NOT_KEPT.search(key):
         return ("ignored", 0.0) if len(key) <= 24 and (_OTHER_PERSON.search(key) or _NOT_KEPT.search(key)) else None
     for rule in _RULES:
         if rule.pattern.search(key):
-            return rule.field, 1.0
+            return rule.field, 0.5 if _SECOND.search(key) else 1.0
     return None
 
 
@@ -327,8 +345,11 @@ def map_tables(tables: Sequence[Table], choices: dict[str, Choice] | None = None
     left_out: list[str] = []
     first: Refused | None = None
     for raw in tables:
-        table = manifest.joined(raw)
+        apart = manifest.joined(raw)
+        table = together.joined(apart)
         choice = (choices or {}).get(head_of(raw))
+        if choice is not None and not {*choice.fields.values()} <= {c.index for c in table.columns}:
+            table = apart  # somebody said that one of the parts is the whole
         try:
             if choice is not None:
                 found.append((table, chosen(table, choice)))
@@ -378,6 +399,14 @@ def unknown_columns(sheet: str, found: list[str], row: int | None = None) -> Ref
     seen = "、".join(h.strip() for h in found[:20]) or "没有任何列名"
     seen_en = ", ".join(h.strip() for h in found[:20]) or "no names at all"
     where = f"{sheet}!A{row}" if sheet and row else (f"A{row}" if row else sheet or None)
+    if "风险区" in seen and len(found) <= 2:
+        return Refused(
+            "columns_unknown",
+            f"这像是风险区公告（{seen}），不是人员名单，没有读入，原件已保存；名单至少要有“证件号码”或“手机号”一列",
+            f"This looks like a notice of risk areas ({seen_en}), not a list of people; nothing was taken from it and the file is kept. "
+            "A list needs at least an ID number or a phone column",
+            where=where,
+        )
     return Refused(
         "columns_unknown",
         f"认不出列：找到的是 {seen}；至少要有“证件号码”或“手机号”一列",
@@ -387,8 +416,8 @@ def unknown_columns(sheet: str, found: list[str], row: int | None = None) -> Ref
 
 
 def head_score(cells: list[str]) -> int:
-    """How many cells of a line are known heads (of kept or of ignored columns)."""
-    return sum(by_name(c) is not None for c in cells if c and c.strip())
+    """How many known heads (of kept or of ignored columns) stand in a line; a title that is merged over all columns counts once."""
+    return len({key for c in cells if c and c.strip() and (key := header_key(c)) and (by_name(c) is not None or together.is_part(key))})
 
 
 def frame_column(table: Table, index: int) -> pl.Series:

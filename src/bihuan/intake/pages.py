@@ -289,11 +289,16 @@ def one(request: HttpRequest, file: int) -> HttpResponse:
 
 def _may_be_mapped(file: IntakeFile) -> bool:
     """Somebody may say what the columns are of every list that could be opened."""
-    return bool(file.mapping) or (file.state == "refused" and (file.refusal or {}).get("code") in ("columns_unknown", "column_unclear"))
+    return bool(file.mapping) or (
+        file.state == "refused" and (file.refusal or {}).get("code") in ("columns_unknown", "column_unclear", "list_of_households")
+    )
 
 
 _NOTES = {
     "sheet_left_out": _lazy("没有读这张表（里面没有能认出人的列）：{name}"),
+    "left_example": _lazy("是填写示例，没有当作人员（行号）：{name}"),
+    "left_footer": _lazy("是表尾、合计或签名，没有当作人员（行号）：{name}"),
+    "left_note": _lazy("是文字说明，没有当作人员（行号）：{name}"),
     "hidden_sheet": _lazy("这张表在文件里是隐藏的，已照常读取：{name}"),
 }
 

@@ -149,6 +149,8 @@ def _find_head(lines: list[list[str]]) -> tuple[int, list[str]] | None:
         if not filled:
             continue
         if any(looks_like_data(c) for c in filled):
+            if best is None and any(_is_label(c) for c in filled):
+                continue  # who sends it and how to reach them, above the head
             title_only = best is not None and best[0] == 1 and len(filled) > 2 >= sum(bool(c.strip()) for c in best[2])
             if (best is None or title_only) and _is_person_line(filled):
                 return _head_before(lines, i)
@@ -178,6 +180,11 @@ def _is_short_head(text: str) -> bool:
     plain = text.strip()
     exact = (by_name(plain) or ("", 0.0))[1] > 2
     return not re.search("[，。；！、：？]", plain) and len(plain) <= (12 if exact else 8)
+
+
+def _is_label(text: str) -> bool:
+    """Whether a cell names what stands in the cell beside it: `联系电话：`, `填报人`."""
+    return text.strip().endswith((":", "：")) or (by_name(text) or ("", 1.0))[1] not in (0.5, 1.0)
 
 
 def _is_person_line(filled: list[str]) -> bool:

@@ -14,12 +14,15 @@ class ListKind:
 
     `take(by=, event=, source=, file=, act=, rows=) -> DataFrame[no, outcome, subject]` does the module's work with
     checked rows (columns of `check.check` plus `no`), inside intake's action: one call is one transaction.
+    `suits([(table, mapping)])` raises a refusal of a list that is plainly of another kind; not asked where somebody said what the
+    columns of the file are.
     """
 
     name: str
     title: str
     sources: dict[str, str]
     take: Callable[..., pl.DataFrame]
+    suits: Callable[..., None] | None = None
 
 
 _KINDS: dict[str, ListKind] = {}

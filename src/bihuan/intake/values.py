@@ -37,6 +37,8 @@ _OTHER_DOCUMENTS = (
 )
 _PASSPORT = 2 + [kind for kind, _ in _OTHER_DOCUMENTS].index("passport")
 _DIGITS_OF_PASSPORT = re.compile(r"^[0-9A-Z]{6,9}$")  # ICAO Doc 9303: at most nine signs
+_DOC_LABEL = re.compile(r"^(?:(?:居民|公民)?身份证?(?:号码?|件号码?)?|证件号码?|证号|护照号?码?|ID(?:NO)?)[:：]*(?=.{6})")
+_X_LIKE = dict.fromkeys(map(ord, "×ХΧ"), "X")  # the sign of multiplication, the Cyrillic and the Greek letter
 _LOST_DIGITS = re.compile(r"^\d(?:\.\d+)?[eE]\+?\d{2}$|^\d{15,18}\.0+$")
 
 
@@ -77,12 +79,12 @@ def byte_matrix(texts: pl.Series, width: int) -> np.ndarray:
     return np.frombuffer((joined or "").encode(), dtype=np.uint8).reshape(-1, width)
 
 
-def documents(text: pl.Series, kind: pl.Series | None, today: date, *, passports: bool = False) -> Documents:
+def documents(text: pl.Series, kind: pl.Series | None, today: date, *, passports: bool | pl.Series = False) -> Documents:
     """Check ID numbers; the reason is the first of id_numeric_cell, id_length, id_date, id_checksum.
 
     The division part never refuses: divisions are renamed and abolished, people keep their number. Passports and
-    permits are taken by their shape. Old numbers of 15 digits are refused as id_length. `passports`: the column is one of
-    passports, of which some countries' are digits only.
+    permits are taken by their shape. Old numbers of 15 digits are refused as id_length. `passports`: the column, or the row, says that it
+    is of passports or permits, of which some are digits only.
     """
     n = len(text)
     plain = text.fill_null("").str.strip_chars()
@@ -112,8 +114,10 @@ def documents(text: pl.Series, kind: pl.Series | None, today: date, *, passports
     length = plain.str.len_chars().cast(pl.Int32)
     if len(rest):
         left = doc.gather(rest)
-        known = {value: _document(value, today, passports=passports) for value in left.unique().to_list()}
-        answers = [known[value] for value in left.to_list()]
+        foreign = passports.gather(rest).to_list() if isinstance(passports, pl.Series) else [passports] * len(rest)
+        asked = list(zip(left.to_list(), foreign, strict=True))
+        known = {one: _document(one[0], today, passports=one[1]) for one in set(asked)}
+        answers = [known[one] for one in asked]
         doc = _scatter(doc, rest, [a[0] for a in answers])
         kinds[rest] = [a[1] for a in answers]
         reason[rest] = [a[2] for a in answers]
@@ -134,7 +138,9 @@ def _document(value: str, today: date, *, passports: bool = False) -> tuple[str 
     plain = _GAPS.sub("", halfwidth(value)).upper().lstrip("=")
     if _LOST_DIGITS.match(plain):
         return None, 0, 1, len(plain)
-    plain = plain.replace("-", "").replace("—", "").rstrip(".,;、。")
+    plain = _DOC_LABEL.sub("", plain.replace("-", "").replace("—", "").rstrip(".,;、。"))
+    if len(plain) == 18:
+        plain = plain[:17] + plain[17].translate(_X_LIKE)
     if plain in _NONE or not plain:
         return None, 0, 0, 0
     if len(plain) == 18 and plain[:17].isascii() and plain[:17].isdigit() and plain[17] in "0123456789X":
@@ -154,6 +160,7 @@ def _document(value: str, today: date, *, passports: bool = False) -> tuple[str 
 
 _MOBILE = re.compile(r"^1[3-9]\d{9}$")
 _LANDLINE = re.compile(r"^(0\d{2,3})?([2-8]\d{6,7})(?:[-转](\d{1,6}))?$")
+_MOBILE_WITHIN = re.compile(r"(?<![0-9])(?:\+?86[- ]?)?1[3-9]\d[- ]?\d{4}[- ]?\d{4}(?![0-9])")
 _SPLIT = re.compile(r"[/、,;|或]|\s{2,}")
 
 
@@ -197,6 +204,8 @@ def _phone(value: str) -> tuple[str | None, int, bool, bool]:
     if whole is not None:
         return *whole, False
     found = [p for p in map(_one_phone, _SPLIT.split(halfwidth(value))) if p and p[0]]
+    # Words or a landline beside it (微信同号, 0518-85801234 13800000001): eleven digits that stand alone are a mobile number.
+    found += [p for p in map(_one_phone, _MOBILE_WITHIN.findall(halfwidth(value))) if p and p[0] and p not in found]
     if found:
         best = min(found, key=lambda p: p[1])
         return *best, len(found) > 1
@@ -214,6 +223,7 @@ def _one_phone(value: str) -> tuple[str | None, int, bool] | None:
     if plain in _NONE:
         return None, 0, False
     bare = plain.replace("-", "")
+    bare = re.sub(r"^00(?!86)(?=[1-9]\d{8})", "+", bare)
     local = re.sub(r"^(?:\+|00)86", "", bare)
     if re.match(r"^861[3-9]\d{9}$", local):
         local = local[2:]
@@ -370,14 +380,21 @@ def _moment(value: str, now: datetime, *, numeric: bool, date_1904: bool) -> tup
     if re.match(r"^\d{5}(?:\.\d+)?$", bare) and _EARLIEST_SERIAL <= float(bare) < _LATEST_SERIAL:
         moment = excel_moment(float(bare), date_1904=date_1904)
         return moment, 2 if moment.hour == moment.minute == moment.second == 0 else 1
-    if numeric and not re.match(r"^20\d{6}(?:\d{4}|\d{6})?$", bare):
-        return None, 3  # 8.3 in a numeric cell may have been the 3rd or the 30th of August
-    bare = _TAIL.sub("", re.sub(r"^(?:约|大约|大概|预计|于)", "", bare))
+    counted = _counted(bare, now)
+    if counted:
+        return counted, 2 if len(bare) == 6 else 1
+    if numeric and not re.match(r"^20\d{6}(?:\d{4}|\d{6})?$|^\d{1,2}\.\d\d$", bare):
+        return None, 3  # 8.3 in a numeric cell may have been the 3rd or the 30th of August; 8.27 is the 27th
+    text = _in_digits(text)
+    bare = _TAIL.sub("", re.sub(r"^(?:约|大约|大概|预计|于)", "", re.sub(r"\s+", "", text)))
     dated = "T" in text and re.match(r"^\d{4}-\d\d-\d\dT00:00:00$", text)
     match = _COMPACT.match(bare) or _DAY.match(_spaced(text))
     if not match:
         return None, 3
-    day = _date(match.group("year"), int(match.group("month")), int(match.group("day")), now)
+    month, day_of_month = int(match.group("month")), int(match.group("day"))
+    if not match.group("year") and month > 12 >= day_of_month and "月" not in text and abs(month - now.year % 100) > 1:
+        month, day_of_month = day_of_month, month  # 27/8; but 22/8 may be the August of 2022
+    day = _date(match.group("year"), month, day_of_month, now)
     if day is None:
         return None, 3
     clock = (match.group("clock") or "").strip()
@@ -391,6 +408,47 @@ def _moment(value: str, now: datetime, *, numeric: bool, date_1904: bool) -> tup
     if minutes < 0:  # a part of the day without an hour: only the day is known
         return datetime(day.year, day.month, day.day), 2
     return datetime(day.year, day.month, day.day) + timedelta(minutes=minutes), 1
+
+
+_ORACLE = re.compile(
+    r"^(?P<day>\d{1,2})-(?P<month>\d{1,2})月\s*-(?P<year>\d\d)(?:\s+(?P<clock>\d{1,2}[.:]\d\d(?:[.:]\d\d)?)(?:\.\d+)?\s*(?P<after>上午|下午)?)?$"
+)
+_HAN_DIGIT = {sign: n for n, sign in enumerate("零一二三四五六七八九")} | {"〇": 0, "○": 0, "两": 2}
+_HAN_NUMBER = re.compile(r"[〇○零一二两三四五六七八九十廿]+(?=[年月日号点时分])")
+
+
+def _in_digits(text: str) -> str:
+    """八月二十七日 as 8月27日, 二〇二二年 as 2022年, 2022、8、27 with points."""
+    text = re.sub(r"(?<=\d)、(?=\d)", ".", re.sub(r"[—–‐‑−_\\]+", "-", text.rstrip(".。,; ")))
+    oracle = _ORACLE.match(text)
+    if oracle:  # how a database of that make prints a day where nobody said otherwise: 27-8月 -22
+        clock = f"{oracle['after'] or ''}{(oracle['clock'] or '').replace('.', ':')}"
+        text = f"20{oracle['year']}-{oracle['month']}-{oracle['day']} {clock}".strip()
+    return _HAN_NUMBER.sub(lambda found: _han_number(found[0]), text)
+
+
+def _counted(digits: str, now: datetime) -> datetime | None:
+    """A moment written as a bare number: seconds or milliseconds since 1970, 2022082717, 220827."""
+    if re.match(r"^1[5-9]\d{8}(?:\d{3})?$", digits):
+        return datetime.fromtimestamp(int(digits[:10]), SHANGHAI).replace(tzinfo=None)
+    shape = {10: "%Y%m%d%H", 6: "%y%m%d"}.get(len(digits))
+    if shape is None or not digits.isdigit():
+        return None
+    try:
+        moment = datetime.strptime(digits, shape)  # noqa: DTZ007 - cells hold local times without a zone
+    except ValueError:
+        return None
+    return moment if abs(moment.year - now.year) <= 1 else None
+
+
+def _han_number(written: str) -> str:
+    written = written.replace("廿", "二十")
+    if "十" not in written:
+        return "".join(str(_HAN_DIGIT[sign]) for sign in written)
+    tens, _, ones = written.partition("十")
+    if len(tens) > 1 or len(ones) > 1:
+        return written
+    return str((_HAN_DIGIT[tens] if tens else 1) * 10 + (_HAN_DIGIT[ones] if ones else 0))
 
 
 def _spaced(text: str) -> str:
@@ -484,16 +542,18 @@ def cleaned(text: pl.Series) -> pl.Series:
 
 
 def names(text: pl.Series) -> pl.Series:
-    """Names as they are read: `彭 霞` is 彭霞 (the blank only fills the column), one middle dot; Latin names keep blanks."""
+    """Names as they are read: `彭 霞` is 彭霞 (the blank only fills the column), one middle dot, 彭霞（学生）without the remark;
+    Latin names keep blanks and brackets."""
     plain = cleaned(text)
     if plain.null_count() == len(plain):
         return plain
-    odd = np.flatnonzero(plain.str.contains(r"[ •・‧∙⋅．｡●.*]").fill_null(False).to_numpy())
+    odd = np.flatnonzero(plain.str.contains(r"[ •・‧∙⋅．｡●.*()]").fill_null(False).to_numpy())
     if len(odd):
         fixed = plain.gather(odd).str.replace_all(r"[•・‧∙⋅．｡●]", "·")
         fixed = fixed.str.replace_all(r"([\x{3400}-\x{9fff}\x{20000}-\x{3ffff}·])\s+", "$1").str.replace_all(
             r"\s+([\x{3400}-\x{9fff}\x{20000}-\x{3ffff}·])", "$1"
         )
+        fixed = fixed.str.replace(r"^([\x{3400}-\x{9fff}\x{20000}-\x{3ffff}·]{2,})\([^()]*\)$", "$1")
         fixed = fixed.str.replace_all(r"([\x{3400}-\x{9fff}])\.([\x{3400}-\x{9fff}])", "$1·$2")
         plain = plain.scatter(odd, fixed)
     return plain

@@ -14,6 +14,7 @@ from bihuan.intake import registry
 from bihuan.intake.fingerprint import fingerprints
 from bihuan.intake.places import resolver_of
 from bihuan.kernel import clock, ids
+from bihuan.kernel.refused import Refused
 from bihuan.leads import reconcile
 from bihuan.leads.facts import LeadSource
 from bihuan.policy.models import Event
@@ -140,6 +141,22 @@ def _reports(fresh: pl.DataFrame, file: int, act: UUID) -> pl.DataFrame:
     )  # fmt: skip
 
 
+def _suits(mapped: list) -> None:
+    """Refuses a village's roll of households: who lives in a house is not somebody who came from an affected place."""
+    for table, mapping in mapped:
+        if "arrived_at" in mapping.fields or "origin" in mapping.fields or "remembered" in mapping.how.values():
+            continue
+        if any("户主" in column.header for column in table.columns):
+            raise Refused(
+                "list_of_households",
+                "这像是人房台账（有“户主”，没有来源地和到达时间），不是待核查人员名单，没有读入，原件已保存；"
+                "如确是名单，请告诉我们每一列是什么",
+                "This looks like a roll of households (it has “户主”, and neither origins nor times of arrival), not a list of people to "
+                "verify; nothing was taken from it and the file is kept. If it is a list all the same, say what its columns are",
+                where=table.address(table.header_row, 0) if table.header_row else table.sheet or None,
+            )
+
+
 registry.register(
     registry.ListKind(
         "leads",
@@ -151,5 +168,6 @@ registry.register(
             LeadSource.TELECOM_REMINDER: "运营商提醒",
         },
         take=take,
+        suits=_suits,
     )
 )

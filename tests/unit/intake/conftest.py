@@ -32,9 +32,8 @@ def divisions():
     return found
 
 
-@pytest.fixture(scope="session")
-def resolver(divisions):
-    """Of 连云港市; ids are the codes themselves."""
+def rows_of_divisions(divisions) -> list[tuple[int, int, int, str, int | None]]:
+    """(id, code, level, name, parent) as a resolver takes them; ids are the codes themselves."""
 
     def parent(code: int, level: int) -> int | None:
         for unit in (10**3, 10**6, 10**8, 10**10):
@@ -43,7 +42,13 @@ def resolver(divisions):
                 return above
         return None
 
-    return Resolver([(c, c, level, name, parent(c, level)) for c, (level, name) in divisions.items()], home=320700000000)
+    return [(c, c, level, name, parent(c, level)) for c, (level, name) in divisions.items()]
+
+
+@pytest.fixture(scope="session")
+def resolver(divisions):
+    """Of 连云港市."""
+    return Resolver(rows_of_divisions(divisions), home=320700000000)
 
 
 @pytest.fixture

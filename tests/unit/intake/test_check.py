@@ -128,3 +128,29 @@ def test_lists_never_seen_before(seed, now, resolver):
 def test_generator_is_repeatable():
     divisions = load_divisions(DATA / "divisions_2023.csv")
     assert generate(7, 60, divisions) == generate(7, 60, divisions)
+
+
+SENT_BY = ["填表人：", "张三", "", "13905130000", "", "", ""]
+
+
+def test_who_filled_the_form_in_and_its_example_are_no_rows(checked):
+    found = checked(
+        [
+            ["例", "张三", "110101199001011237", "13800138000", "2022/8/1", "××街道", ""],
+            [1, "王", GOOD, "13812345678", "8月27日", "", "注意：独居"],
+            [2, "李", "", "", "8月27日", "海州区", "负责人未签字"],
+            [None, None, None, "2022年8月28日"],
+            ["2022.8.28"],
+            SENT_BY,
+        ]
+    )
+    assert found.frame["row"].to_list() == [3, 4]
+    assert found.frame["reason"].to_list() == [None, "no_identity"], "a person with a remark that reads like a foot is still a row"
+    assert found.left_out == [("名单", 2, "example"), ("名单", 5, "footer"), ("名单", 6, "footer"), ("名单", 7, "footer")]
+
+
+def test_who_sends_a_list_above_its_head_is_not_its_first_person(xlsx):
+    sender = ["填报单位：", "某公司", "联系电话：", "13905130000"]
+    table = read_file(xlsx({"名单": [sender, HEAD, [1, "王", GOOD, "13812345678"]]}), "a.xlsx")[0]
+    assert table.header_row == 2
+    assert map_columns(table).fields["phone"] == 3

@@ -112,3 +112,45 @@ def test_a_head_that_nobody_knows_can_be_told():
 def test_a_list_in_which_nobody_can_be_identified():
     with pytest.raises(Refused, match="columns_unknown"):
         map_columns(table(["姓名", "来源地"], [["王小梅", "上海"]]))
+
+
+HEADS_OF_AN_ADDRESS = ["姓名", "身份证号", "县区", "镇（街道）", "村（社区）", "门牌号"]
+
+
+def test_an_address_in_several_columns_is_one_address():
+    one = table(HEADS_OF_AN_ADDRESS, [["王小梅", IDS[0], "赣榆区", "金山镇", "河北村委会", "7组4号"], ["李强", IDS[1], "", "", "", ""]])
+    (read, mapping), *_ = map_tables([one])
+    assert mapping.fields["district"] == 2
+    assert read.frame[f"c{mapping.fields['address']}"].to_list() == ["金山镇河北村委会7组4号", ""]
+    assert [c.header for c in mapping.unknown + mapping.ignored] == []
+    assert "镇" in next(c.header for c in read.columns if c.index == mapping.fields["address"])
+
+
+def test_a_part_that_the_whole_address_names_is_not_said_twice():
+    heads = ["姓名", "身份证号", "镇街", "村居", "详细地址"]
+    rows = [["王小梅", IDS[0], "金山镇", "河北村委会", "金山镇河北村委会7组"], ["李强", IDS[1], "金山镇", "河北村委会", "7组4号"]]
+    (read, mapping), *_ = map_tables([table(heads, rows)])
+    assert read.frame[f"c{mapping.fields['address']}"].to_list() == ["金山镇河北村委会7组", "金山镇河北村委会7组4号"]
+
+
+def test_what_an_officer_said_of_a_part_stands_against_the_joining():
+    one = table(HEADS_OF_AN_ADDRESS, [["王小梅", IDS[0], "赣榆区", "金山镇", "河北村委会", "7组"]])
+    (read, mapping), *_ = map_tables([one], {head_of(one): Choice({"doc": 1, "address": 3}, "forced")})
+    assert read.frame[f"c{mapping.fields['address']}"].to_list() == ["金山镇"]
+
+
+def test_a_second_telephone_stands_in_where_the_first_is_blank():
+    one = table(["姓名", "联系电话1", "联系电话2"], [["王小梅", "13800000001", "13900000001"], ["李强", "", "13900000002"]])
+    (read, mapping), *_ = map_tables([one])
+    assert read.frame[f"c{mapping.fields['phone']}"].to_list() == ["13800000001", "13900000002"]
+
+
+def test_a_province_and_a_city_in_two_columns_are_one_origin():
+    one = table(["姓名", "身份证号", "来源省", "来源市"], [["王小梅", IDS[0], "四川省", "成都市"]])
+    (read, mapping), *_ = map_tables([one])
+    assert read.frame[f"c{mapping.fields['origin']}"].to_list() == ["四川省成都市"]
+
+
+def test_a_title_over_all_columns_is_no_head():
+    assert by_name("中高风险区来返人员协查函（第2批）") is None
+    assert by_name("返连人员台账") is None

@@ -1,5 +1,7 @@
 """What senders write into cells."""
 
+# ruff: noqa: DTZ001, RUF001 - local times without a zone; signs that only look alike are the point
+
 from __future__ import annotations
 
 from datetime import date, datetime
@@ -258,3 +260,75 @@ def test_names():
 
 def test_texts():
     assert cleaned(pl.Series(["ａ１　b", "  ", None, "=1+1"])).to_list() == ["a1 b", None, None, "=1+1"]
+
+
+@pytest.mark.parametrize("text", [f"身份证{GOOD}", f"身份证号：{GOOD}", f"ID:{GOOD}", "\u202d" + GOOD + "\u202c", "320722-19660810-2143"])
+def test_a_number_with_its_label_is_the_number(text):
+    assert doc(text) == (GOOD, "resident_id", None)
+
+
+@pytest.mark.parametrize("sign", ["×", "х", "Χ", "ｘ"])
+def test_signs_that_look_like_the_x(sign):
+    number = next(n for n in (with_check(f"32072219660810{i:03d}") for i in range(999)) if n.endswith("X"))
+    assert doc(number[:17] + sign) == (number, "resident_id", None)
+
+
+def test_what_a_row_says_of_its_document_counts_for_that_row():
+    said = documents(pl.Series(["12345678", "12345678", GOOD]), None, TODAY, passports=pl.Series([True, False, True]))
+    assert said.doc.to_list() == ["12345678", None, GOOD]
+    assert said.reason.to_list() == [None, "id_length", None]
+
+
+@pytest.mark.parametrize(
+    ("text", "want"),
+    [
+        ("0518-85801234 13800000001", "13800000001"),
+        ("13800000001 微信同号", "13800000001"),
+        ("13800000001\n13900000002", "13800000001"),
+        ("微信13800000001", "13800000001"),
+        ("00852-91234567", "+85291234567"),
+        ("32072219660810214313800000001", None),
+        ("1380000000", None),
+        ("138000000011", None),
+    ],
+)
+def test_a_mobile_number_among_other_words(text, want):
+    assert phones(pl.Series([text])).phone.to_list() == [want]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "27/8",
+        "2022、8、27",
+        "八月二十七日",
+        "二〇二二年八月廿七日",
+        "2022—08—27",
+        "2022_08_27",
+        "2022\\8\\27",
+        "2022.08.27.",
+        "27-8月 -22",
+        "220827",
+    ],
+)
+def test_more_ways_to_write_a_day(text):
+    found = times(pl.Series([text]), None, datetime(2022, 8, 28, 8, tzinfo=SHANGHAI))
+    assert [at.astimezone(SHANGHAI).date() for at in found.at] == [date(2022, 8, 27)]
+    assert found.precision.to_list() == ["day"]
+
+
+@pytest.mark.parametrize("text", ["1661592900", "1661592900000", "27-8月-22 05.35.00 下午"])
+def test_more_ways_to_write_a_time(text):
+    found = times(pl.Series([text]), None, datetime(2022, 8, 28, 8, tzinfo=SHANGHAI))
+    assert found.at[0].astimezone(SHANGHAI).replace(tzinfo=None) == datetime(2022, 8, 27, 17, 35)
+
+
+def test_what_may_be_two_days_is_none():
+    said = times(pl.Series(["22/8", "8.27/8.28", "昨天", "25-28日", "13/13"]), None, datetime(2022, 8, 28, 8, tzinfo=SHANGHAI))
+    assert said.bad.to_list() == [True] * 5
+    numbers = times(pl.Series(["8.3", "8.27"]), pl.Series([NUMBER, NUMBER], dtype=pl.UInt8), datetime(2022, 8, 28, 8, tzinfo=SHANGHAI))
+    assert numbers.bad.to_list() == [True, False], "8.3 in a numeric cell may have been the 30th"
+
+
+def test_a_remark_behind_a_name_is_not_the_name():
+    assert names(pl.Series(["彭霞（学生）", "李四(女)", "KIM (MINJUN)"])).to_list() == ["彭霞", "李四", "KIM (MINJUN)"]
