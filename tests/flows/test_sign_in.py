@@ -377,6 +377,44 @@ def test_the_page_says_why_one_sees_a_person_and_hides_everybody_else(people):
     assert strip.sub("", nobody.content.decode()) == strip.sub("", shown["xian"].content.decode())
 
 
+def test_every_record_says_why_one_sees_it_and_what_does_not_open_says_why_not(people):
+    from tests.flows.test_bulk import frozen
+    from tests.flows.test_pages import BANQIAO, HEAD, leads_of, row
+    from tests.morning import take_in
+    from tests.signed_in import signed_in as at_work
+
+    take_in("a.csv", (HEAD + row(1, BANQIAO)).encode(), "community")
+    city_desk, township, village = at_work("shi"), at_work("zhen"), at_work("cun")
+    file = re.search(r'href="/intake/(\d+)"', city_desk.get("/intake").content.decode())[1]
+    number = frozen(township, state="all").rpartition("/")[2]
+    unit = access.post_of("zhen").unit_id
+    pages = [
+        (village, f"/leads/{leads_of(village)[0]}", r"/why/duty/\d+", "在您单位办着", "不可以"),
+        (township, f"/lists/{number}", f"/why/list/{number}", "是您单位做的", "整份一起办"),
+        (city_desk, f"/intake/{file}", f"/why/file/{file}", "它在连云港市", "下载标好的原表"),
+        (township, f"/overview/{unit}", f"/why/unit/{unit}", "这就是您的单位", "念验证码"),
+    ]
+    for who, page, link, reason, act in pages[:1] + pages[2:]:
+        url = re.search(rf'href="({link})"', who.get(page).content.decode())[1]
+        shown = who.get(url).content.decode()
+        assert reason in shown, url
+        assert act in shown, url
+        for stranger in ("xian", "baosong"):
+            assert at_work(stranger).get(url).status_code == 404, (stranger, url)
+    url = f"/why/list/{number}"
+    assert f'href="{url}"' in township.get(f"/lists/{number}").content.decode()
+    assert "整份一起登记结果" in township.get(url).content.decode()
+    assert city_desk.get(url).status_code == 404, "another unit's list, as the list itself"
+    # What does not open: the rules and whom to ask, and the same for what is not there.
+    lost = at_work("xian").get(pages[0][1])
+    assert lost.status_code == 404
+    assert 'href="/why"' in lost.content.decode()
+    rules = at_work("xian").get("/why").content.decode()
+    assert "灌云县" in rules
+    assert "不告诉是谁" in rules
+    assert "这是规定，不是出错" in at_work("xitong").get("/why").content.decode()
+
+
 def test_guessing_codes_is_locked(people):
     desk = signed_in("shi")
     for n in range(limits.of("BIHUAN_LOCK_FAILURES")):

@@ -134,7 +134,7 @@ def keep(request: HttpRequest, behind: Behind) -> int | None:
 _WAITING = """
 SELECT e.id, e.at, e.why, o.name, u.name, coalesce(d.name, ''), e.address, e.entry, e.said
 FROM late_entry e JOIN officer o ON o.id = e.officer JOIN unit u ON u.id = e.unit LEFT JOIN device d ON d.id = e.device
-WHERE e.left_at IS NULL AND e.said <> '' AND e.id > %(after)s AND (%(one)s::bigint IS NULL OR e.id = %(one)s)
+WHERE e.left_at IS NULL AND e.said <> '' AND e.id > %(after)s AND (%(one)s::numeric IS NULL OR e.id = %(one)s::numeric)
   AND NOT EXISTS (SELECT 1 FROM fact f WHERE f.id = e.entry)
 ORDER BY e.id LIMIT %(limit)s
 """

@@ -115,6 +115,7 @@ def _shown(request: HttpRequest, here: queries.Place) -> dict[str, Any]:
         "crumbs": _crumbs(post, here),
         "figures": {
             "url": f"/overview/{here.unit}/figures",
+            "why_url": f"/why/unit/{here.unit}",
             "every": REFRESH_SECONDS,
             "cut_off": now,
             "verify_at": standing.counted_at(event, standing.STRAYS),

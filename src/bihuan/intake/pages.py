@@ -256,6 +256,7 @@ def one(request: HttpRequest, file: int) -> HttpResponse:
         "section": "intake",
         "files_url": "/intake",
         "file": {
+            "id": found.id,
             "name": found.name,
             "source": _SOURCES.get(found.source, (found.source,))[0],
             "at": found.received_at,

@@ -85,6 +85,7 @@ def _lead_page(request: HttpRequest, lead_id: UUID, whole: Any) -> HttpResponse:
         "answered": answered_words(contact),
         "duties": [
             {
+                "id": d["id"],
                 "what": _(str(KINDS.get(d["kind"], d["kind"]))),
                 "owner": d["owner_name"],
                 "phone": d["owner_phone"],
