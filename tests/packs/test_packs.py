@@ -216,6 +216,10 @@ YUNCHENG = "overlays/shanxi/yuncheng/lists"
     [
         (COVID, "[lead.needs_sampling]", "[lead.x]\nvalue = 1\n\n[lead.needs_sampling]", "number_without_source", "lead.x.value"),
         (COVID, "[lead.verify_within]\nvalue", "[lead.verify_within]\nworth = 1\nvalue", "pack_unknown_key", "请改名或删去"),
+        (COVID, 'source = "S17"\ngrade = "B"', 'source = "S17"', "number_without_source", "contact.window_days"),
+        (COVID, 'source = "S17"\ngrade = "B"', 'grade = "B"', "number_without_source", "contact.window_days"),
+        (COVID, 'source = "S17"\ngrade = "B"', 'source = "S17"\ngrade = "D"', "pack_invalid", "contact.grade：只能是 'A', 'B', 'C'"),
+        (COVID, 'source = "S17"\ngrade = "B"', 'source = []\ngrade = "B"', "pack_invalid", "contact.source"),
         (COVID, 'source = "S17"', 'source = "S99"', "source_unknown", "S99，请在 [sources] 里写明"),
         (COVID, "第九版没有核实时限；一天之内，是为了不让名单过夜没人问", "", "pack_invalid", "lead.verify_within：自定的行要"),
         (COVID, "test_days = [1, 4, 7]", "test_days = [1, 4, 8]", "pack_invalid", "检测日要从小到大"),

@@ -225,6 +225,17 @@ def test_the_end_of_a_countys_own_rules_gives_it_the_citys(city) -> None:
     assert _key(date(2022, 11, 11), there) == "covid19/cn_20@2022-11-11"
 
 
+def test_the_demonstration_starts_again_after_its_rules_were_changed(city, acting) -> None:
+    from bihuan.site import demo
+
+    assert _approve("shi", _propose().id).outcome == "approved"
+    assert _approve("shi", _end(Adoption.objects.get(overlay=True).id, date(2022, 8, 29)).id).outcome == "approved"
+    before = list(Adoption.objects.order_by("id").values())
+    with acting("work"):
+        demo.seed()
+    assert list(Adoption.objects.order_by("id").values()) == before
+
+
 def test_two_versions_cannot_be_adopted_for_one_day(city) -> None:
     assert _approve("shi", _propose().id).outcome == "approved"
     refused = _propose(**(NINTH | {"from_on": date(2022, 9, 5)}))

@@ -57,11 +57,14 @@ def seed() -> None:
             disease="covid19", region=city, name="新冠肺炎疫情防控（演示）", opened_on=OPENED_ON,
             legal_basis="演示：连云港市疫情防控指挥部通告（虚构）", retention=timedelta(days=180),
         )  # fmt: skip
-    policy.adopt(event=event.id, region=city, pack="covid19/cn_9", version="2022-06-28", from_on=OPENED_ON, basis="demo", by=posts[CONSOLE])
-    policy.adopt(
-        event=event.id, region=city, pack="overlays/jiangsu/huaian/138", version="2022", from_on=OPENED_ON, basis="demo",
-        by=posts[CONSOLE], approved_by=posts["shi"],
-    )  # fmt: skip
+        if not event.adoptions.exists():  # else two officers have changed the rules since, or they stand as they were made
+            _adopt(event.id, city, posts)
+
+
+def _adopt(event: int, city: int, posts: dict[str, int]) -> None:
+    given = {"event": event, "region": city, "from_on": OPENED_ON, "basis": "demo", "by": posts[CONSOLE]}
+    policy.adopt(**given, pack="covid19/cn_9", version="2022-06-28")
+    policy.adopt(**given, pack="overlays/jiangsu/huaian/138", version="2022", approved_by=posts["shi"])
 
 
 def _unit_subjects() -> None:
