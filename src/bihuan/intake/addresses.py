@@ -132,8 +132,11 @@ def stem(address: str) -> str:
     return plain[: door.start()] if door and door.start() >= 2 else plain
 
 
-def aliases(name: str, level: int) -> dict[str, int]:
-    """What people write for a name, with a weight: 4 the name, 3 the same with another suffix, 2 another kind, 1 bare."""
+def aliases(name: str, level: int, province: str = "") -> dict[str, int]:
+    """What people write for a name, with a weight: 4 the name, 3 the same with another suffix, 2 another kind, 1 bare.
+
+    `province`: the one that it lies in; a township that begins with its name (江苏东海经济开发区) is written without.
+    """
     found: dict[str, int] = {}
 
     def add(text: str, weight: int) -> None:
@@ -177,8 +180,11 @@ def aliases(name: str, level: int) -> dict[str, int]:
                     for other in ("镇", "乡", "街道"):
                         add(short + other, 2)
                 break
-        if name.startswith("江苏"):
-            add(name[2:], 3)
+        for end in _PROVINCE_ENDS:
+            if (bare := province.removesuffix(end)) != province:
+                if name.startswith(bare):
+                    add(name[len(bare) :], 3)
+                break
     else:
         for end in _VILLAGE_ENDS:
             if name.endswith(end) and len(name) > len(end):
@@ -223,7 +229,8 @@ class Resolver:
                 continue
             inside = self.home is not None and self.home in self._above[place.id]
             index = self._local if inside or (self.home in self._places and place.id in self._above[self.home]) else self._wide
-            for text, weight in aliases(place.name, place.level).items():
+            province = next((self._places[i].name for i in self._above[place.id] if self._places[i].level == PROVINCE), "")
+            for text, weight in aliases(place.name, place.level, province).items():
                 index[text].append((place.id, weight))
         self._national: dict[str, list[tuple[int, int]]] = defaultdict(list)
         for place in self._places.values():

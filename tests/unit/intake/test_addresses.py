@@ -5,6 +5,8 @@ from __future__ import annotations
 import polars as pl
 import pytest
 
+from bihuan.intake.addresses import aliases
+
 
 @pytest.mark.parametrize(
     ("address", "code"),
@@ -113,3 +115,10 @@ def test_columns_keep_their_order(resolver):
         pl.Series(["赣榆区", None, "东海县", "赣榆区"]), pl.Series([None, 320706000000, None, None], dtype=pl.Int64)
     )
     assert found.to_list() == [320707000000, None, 320722000000, 320707000000]
+
+
+def test_a_zone_named_after_its_province_is_written_without_it_in_any_province() -> None:
+    assert "东海经济开发区" in aliases("江苏东海经济开发区", 4, "江苏省")
+    assert "运城经济开发区" in aliases("山西运城经济开发区", 4, "山西省")
+    assert "桂林经济开发区" in aliases("广西桂林经济开发区", 4, "广西壮族自治区")
+    assert "东海经济开发区" not in aliases("江苏东海经济开发区", 4, "山西省")
