@@ -16,14 +16,13 @@ from django.views.decorators.http import require_safe
 
 from bihuan.access.middleware import allow
 from bihuan.access.permissions import Permission, Role
-from bihuan.boards import checks, queries, touched
-from bihuan.identity import masks
-from bihuan.identity import queries as people
+from bihuan.boards import checks, listing, quality_pages, queries, times_pages, touched
+from bihuan.boards.here import UNIT_WORDS, children, crumbs, line_of
+from bihuan.boards.here import here as here_of
+from bihuan.boards.rows import gaps as gaps_of
 from bihuan.kernel import clock
 from bihuan.kernel.refused import Refused
-from bihuan.leads import queries as leads
 from bihuan.leads import standing
-from bihuan.leads.lines import lines
 from bihuan.ledger.models import Seal
 from bihuan.loops.models import Reckoning
 from bihuan.policy import preview
@@ -32,7 +31,6 @@ from bihuan.policy.queries import EVENT_KEY, event_in_use
 
 REFRESH_SECONDS = 30
 DENIED_SINCE = timedelta(hours=24)  # how far back refused requests are shown; a matter of display
-_UNIT_WORDS = {2: _lazy("县区"), 3: _lazy("乡镇"), 4: _lazy("村居")}
 _TITLES = {
     "held": _lazy("在管"),
     "new": _lazy("今日新增"),
@@ -44,31 +42,15 @@ _TITLES = {
 }
 
 
-def _here(request: HttpRequest, unit: int | None) -> tuple[Any, queries.Place]:
-    """The unit whose overview is asked for: the reader's own, or one in its range. Others are not there."""
-    post = allow(request, Permission.FIGURES_READ, Permission.LEAD_READ)
-    if post.role == Role.VILLAGE_WORKER:
-        raise Refused("not_permitted", "村居请看“我的待办”。", "A village looks at “my work”.")
-    found = queries.place(unit or post.unit_id)
-    lo, hi = post.scope
-    if found is None or not (lo <= found.lo and found.hi <= hi):
-        raise Refused("unit_not_found", "没有这个单位，或不归您看。", "There is no such unit, or it is not yours.")
-    return post, found
-
-
-def _children(here: queries.Place, members: list[queries.Place]) -> list[queries.Place]:
-    return [m for m in members if m.parent == here.unit and m.level > here.level and m.kind in ("desk", "village")]
-
-
 @require_safe
 def overview(request: HttpRequest, unit: int | None = None) -> HttpResponse:
-    post, here = _here(request, unit)
+    post, here = here_of(request, unit)
     return render(request, "boards/overview.html", {"section": "overview", **_shown(request, here)})
 
 
 @require_safe
 def figures(request: HttpRequest, unit: int) -> HttpResponse:
-    post, here = _here(request, unit)
+    post, here = here_of(request, unit)
     return render(request, "boards/_figures.html", _shown(request, here))
 
 
@@ -99,20 +81,21 @@ def _shown(request: HttpRequest, here: queries.Place) -> dict[str, Any]:
     post, event, now = request.post, event_in_use(request.session.get(EVENT_KEY)), clock.now()
     sees_people = post.may(Permission.LEAD_READ)
     members = queries.places(here.lo, here.hi)
-    below = _children(here, members)
+    below = children(here, members)
     sums = queries.summed(here, below, members, queries.figures_by_unit(event), queries.helped_by_owner(event) if sees_people else [])
     total = queries.Figures()
     for part in sums.values():
         total.add(part)
     units = [m.unit for m in members]
-    gaps = _gaps(queries.unreconciled(event), post) if sees_people else []
+    gaps = gaps_of(queries.unreconciled(event), post) if sees_people else []
     held_here = sums[here.unit]
     lines_below = [_line(b.region, b, sums[b.unit], _urls(here.unit, str(b.unit)), opens=b.kind == "desk") for b in below]
     lines_below.insert(0, _line(_("本级"), here, held_here, _urls(here.unit, "own"), opens=False))
     asked = queries.asked_of(post.unit_id, event) if sees_people else []
     return {
         "region": here.region,
-        "crumbs": _crumbs(post, here),
+        "unit": here.unit,
+        "crumbs": crumbs(post, here),
         "figures": {
             "url": f"/overview/{here.unit}/figures",
             "why_url": f"/why/unit/{here.unit}",
@@ -131,7 +114,7 @@ def _shown(request: HttpRequest, here: queries.Place) -> dict[str, Any]:
         },
         "units": lines_below,
         "total": _line(_("合计"), here, total, _urls(here.unit), opens=False, total=True),
-        "unit_word": _UNIT_WORDS.get(here.level, ""),
+        "unit_word": UNIT_WORDS.get(here.level, ""),
         "gaps": gaps,
         "helps": [
             {
@@ -147,114 +130,42 @@ def _shown(request: HttpRequest, here: queries.Place) -> dict[str, Any]:
     }
 
 
-def _crumbs(post: Any, here: queries.Place) -> list[dict[str, str]]:
-    """Upwards as far as the reader's own unit."""
-    crumbs: list[dict[str, str]] = []
-    parent, lo_hi = here.parent, post.scope
-    while here.unit != post.unit_id and parent is not None and len(crumbs) < 3:
-        above = queries.place(parent)
-        if above is None or not (lo_hi[0] <= above.lo and above.hi <= lo_hi[1]):
-            break
-        crumbs.insert(0, {"name": above.region, "url": f"/overview/{above.unit}"})
-        parent = above.parent if above.unit != post.unit_id else None
-    return crumbs
-
-
-def _gaps(found: list[dict[str, Any]], post: Any) -> list[dict[str, Any]]:
-    opened: dict[Any, Any] = {}
-    for event in sorted({f["event"] for f in found}):
-        opened |= people.opened_persons([f["subject"] for f in found], event=event)
-    return [
-        {"name": masks.line_of(opened.get(f["subject"]), post.role)[0], "why": _("有线索，没有人核查"), "url": f"/leads/{f['lead']}"}
-        for f in found
-    ]
-
-
 @require_safe
 def listed(request: HttpRequest, unit: int) -> HttpResponse:
     """The duties that a figure counts, no more and no fewer."""
-    post, here = _here(request, unit)
+    post, here = here_of(request, unit)
     allow(request, Permission.LEAD_READ)
     what = request.GET.get("what", "held")
     if what not in queries.WHATS and what != "gap":
         raise Refused("unit_not_found", "没有这份清单。", "There is no such list.")
-    event, now = event_in_use(request.session.get(EVENT_KEY)), clock.now()
-    members = queries.places(here.lo, here.hi)
-    below = _children(here, members)
-    of = request.GET.get("of", "")
-    line = next((b for b in below if str(b.unit) == of), None)
-    if of and of != "own" and line is None:
-        raise Refused("unit_not_found", "没有这个单位，或不归您看。", "There is no such unit, or it is not yours.")
-    at_top = set(queries.own_units(members, below))
-    if line is not None:
-        units = [m.unit for m in members if line.lo <= m.lo < line.hi]
-    else:
-        units = [m.unit for m in members if not of or m.unit in at_top]
-    name = f"{here.region}（{_('本级')}）" if of == "own" else line.region if line else here.region
+    event, of = event_in_use(request.session.get(EVENT_KEY)), request.GET.get("of", "")
+    line = line_of(of, here)
     base = f"/overview/{unit}/list?what={what}" + (f"&of={of}" if of else "")
-    context: dict[str, Any] = {
-        "section": "overview",
-        "village": False,
-        "bulk": False,
-        "filters": None,
-        "list_title": f"{name} · {_TITLES[what]}",
-        "cut_off": f"{now.astimezone(clock.SHANGHAI):%H:%M:%S}",
-        "here": base,
-        "crumbs": [{"name": here.region, "url": f"/overview/{unit}"}],
-    }
+    context = listing.frame(base, f"{line.name} · {_TITLES[what]}", [{"name": here.region, "url": f"/overview/{unit}"}], "overview")
     if what == "gap":
-        rows = _gaps(queries.unreconciled(event), post)
-        context |= {"rows": [], "gap_rows": rows, "page": {"shown": len(rows), "total": len(rows)}}
-        return render(request, "boards/list.html", context)
-    where, given = queries.condition(what, event, units, [m.unit for m in members if m.unit not in at_top])
-    page = leads.page_of(where, given, after=request.GET.get("after", ""), before=request.GET.get("before", ""), is_open=False)
-    shown, total = lines(request, page.duties, now), queries.count(where, given)
-    context |= {
-        "rows": shown,
-        "away": max(0, _expected(what, event, units) - total),
-        "page": {
-            "shown": len(shown),
-            "total": total,
-            "before_url": f"{base}&before={page.before}" if page.before else "",
-            "after_url": f"{base}&after={page.after}" if page.after else "",
-        },
-    }
-    return render(request, "boards/list.html", context)
+        rows = gaps_of(queries.unreconciled(event), post)
+        return render(request, "boards/list.html", context | {"gap_rows": rows, "page": {"shown": len(rows), "total": len(rows)}})
+    where, given = queries.condition(what, event, line.units, line.below)
+    return listing.listed(request, where, given, context, counted=_expected(what, event, line.units))
 
 
 @require_safe
 def touched_by(request: HttpRequest, proposal: int) -> HttpResponse:
     """The open duties that a proposed change of rules touches, masked as everywhere."""
-    row, now = proposal_of(request, proposal), clock.now()
+    row = proposal_of(request, proposal)
     allow(request, Permission.LEAD_READ)
     found = preview.cells_of(row)
     where, given = touched.condition(row.event_id, found)
-    page = leads.page_of(where, given, after=request.GET.get("after", ""), before=request.GET.get("before", ""))
-    base, shown = f"/rules/proposals/{row.id}/touched", lines(request, page.duties, now)
-    context = {
-        "section": "rules",
-        "village": False,
-        "bulk": False,
-        "filters": None,
-        "list_title": _("采用建议第 %(no)s 号会影响的事项") % {"no": row.id},
-        "cut_off": f"{now.astimezone(clock.SHANGHAI):%H:%M:%S}",
-        "here": base,
-        "crumbs": [{"name": _("采用建议第 %(no)s 号") % {"no": row.id}, "url": f"/rules/proposals/{row.id}"}],
-        "rows": shown,
-        "page": {
-            "shown": len(shown),
-            "total": queries.count(where, given),
-            "before_url": f"{base}?before={page.before}" if page.before else "",
-            "after_url": f"{base}?after={page.after}" if page.after else "",
-        },
-    }
-    return render(request, "boards/list.html", context)
+    above = [{"name": _("采用建议第 %(no)s 号") % {"no": row.id}, "url": f"/rules/proposals/{row.id}"}]
+    title = _("采用建议第 %(no)s 号会影响的事项") % {"no": row.id}
+    context = listing.frame(f"/rules/proposals/{row.id}/touched", title, above, "rules")
+    return listing.listed(request, where, given, context, is_open=True)
 
 
-def _expected(what: str, event: int, units: list[int]) -> int:
+def _expected(what: str, event: int, units: list[int]) -> int | None:
     """The figure by the counts; what the list lacks of it lies out of the reader's range by now."""
     if what not in ("held", "new", "closed", "late"):
-        return 0
+        return None
     counted = queries.figures_by_unit(event)
     return sum(getattr(counted[u], what) for u in units if u in counted)
 
@@ -294,5 +205,12 @@ urlpatterns = [
     path("overview/<int:unit>", overview),
     path("overview/<int:unit>/figures", figures),
     path("overview/<int:unit>/list", listed),
+    path("sources", quality_pages.shown),
+    path("sources/<int:unit>", quality_pages.shown),
+    path("sources/<int:unit>/list", quality_pages.people),
+    path("sources/<int:unit>/lost", quality_pages.lost),
+    path("times", times_pages.shown),
+    path("times/<int:unit>", times_pages.shown),
+    path("times/<int:unit>/list", times_pages.people),
     path("rules/proposals/<int:proposal>/touched", touched_by),
 ]

@@ -23,11 +23,11 @@ from bihuan.identity import masks
 from bihuan.identity import queries as people
 from bihuan.kernel import clock
 from bihuan.kernel.refused import Refused
-from bihuan.leads import queries
+from bihuan.leads import queries, times
 from bihuan.leads.history import entry_of, is_voidable, links_of, reports_of, who_of
 from bihuan.leads.lines import act_url_of, answered_words, origin_of, place_of
 from bihuan.leads.models import Lead
-from bihuan.leads.words import KINDS, MOVES, PURPOSES, day_words, say
+from bihuan.leads.words import KINDS, MOVES, PURPOSES, SOURCES, day_words, say
 from bihuan.regions import queries as regions
 
 
@@ -96,6 +96,7 @@ def _lead_page(request: HttpRequest, lead_id: UUID, whole: Any) -> HttpResponse:
             }
             for d in duties
         ],
+        "times": _times(times.of_lead(lead.event, lead.id)),
         "reports": reports_of(found),
         "movements": [
             {
@@ -118,6 +119,26 @@ def _lead_page(request: HttpRequest, lead_id: UUID, whole: Any) -> HttpResponse:
         "back_url": "/duties",
     }
     return render(request, "leads/lead.html", context)
+
+
+def _times(found: Mapping[str, Any] | None) -> list[dict[str, Any]]:
+    """The three times at the head of the records, each with how long it took since the one before."""
+    if found is None:
+        return []
+    source = _("最先由%(source)s报来") % {"source": SOURCES.get(found["source"], found["source"])}
+    first = _("到达前就知道") if found["foreseen"] else _("还没到") if found["ahead"] else ""
+    return [
+        {
+            "name": _("知晓"),
+            "at": found["known_at"],
+            "took": found["to_known"] if not first else None,
+            "after": _("到达"),
+            "more": first,
+            "by": source,
+        },
+        {"name": _("接管"), "at": found["taken_at"], "took": found["to_taken"], "after": _("知晓"), "more": "", "by": ""},
+        {"name": _("落实"), "at": found["settled_at"], "took": found["to_settled"], "after": _("接管"), "more": "", "by": ""},
+    ]
 
 
 def _arrived(lead: Lead) -> str:

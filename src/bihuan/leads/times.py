@@ -28,11 +28,17 @@ from bihuan.kernel import clock
 from bihuan.kernel.refused import Refused
 from bihuan.leads.facts import CALL_STARTED, CONTACT_TRIED, LEAD_REPORTED, LEAD_SAMPLED, LEAD_VERIFIED
 from bihuan.leads.loops import REFER, SAMPLE, VERIFY
-from bihuan.leads.queries import rows
+from bihuan.leads.queries import LATE, rows
 from bihuan.ledger import seals
 from bihuan.loops.facts import ACCEPTED, ASSIGNED
 
 STAGES = ("known", "taken", "settled")  # each from the instant before it
+# What shows that a desk has taken somebody over.
+SIGNS = [kind.name for kind in (CALL_STARTED, CONTACT_TRIED, LEAD_VERIFIED, LEAD_SAMPLED, ACCEPTED, ASSIGNED)]
+# The typed rows of the signs `f`, and the arrival that each is about.
+_DETAILS = """LEFT JOIN call_started cs ON cs.fact = f.id LEFT JOIN contact_tried ct ON ct.fact = f.id LEFT JOIN lead_verified lv ON lv.fact = f.id
+  LEFT JOIN lead_sampled ls ON ls.fact = f.id LEFT JOIN handled hd ON hd.fact = f.id LEFT JOIN loop hl ON hl.id = hd.loop AND hl.kind = %(verify)s"""
+_EPISODE = "coalesce(cs.episode, ct.episode, lv.episode, ls.episode, hl.key)"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,7 +60,7 @@ class Cut:
         """`WITH` clauses whose last, `w`, has a line per arrival; to be followed by a SELECT. And their parameters."""
         given: dict[str, Any] = {
             "event": self.event, "at": self.at, "since": self.since, "lead": self.lead, "verify": VERIFY.name, "reported": LEAD_REPORTED.name,
-            "signs": [k.name for k in (CALL_STARTED, CONTACT_TRIED, LEAD_VERIFIED, LEAD_SAMPLED, ACCEPTED, ASSIGNED)],
+            "signs": SIGNS,
             "asked": [VERIFY.name, SAMPLE.name, REFER.name], "first_phone": FIRST_PHONE,
         }  # fmt: skip
         sealed: dict[str, str] = {}
@@ -70,7 +76,9 @@ class Cut:
             stands = f"NOT EXISTS (SELECT 1 FROM handled h JOIN fact hf ON hf.id = h.fact AND {sealed['hf']} WHERE h.voids = f.id)"
         opened = f"EXISTS (SELECT 1 FROM fact sf WHERE sf.id = l.opened_by AND {sealed['sf']})" if then else "TRUE"
         closed = f"EXISTS (SELECT 1 FROM fact sf WHERE sf.id = l.closed_by AND {sealed['sf']})" if then else "l.closed_at IS NOT NULL"
-        return _ARRIVALS.format(f_sealed=sealed["f"], stands=stands, opened=opened, closed=closed), given
+        return _ARRIVALS.format(
+            f_sealed=sealed["f"], stands=stands, opened=opened, closed=closed, details=_DETAILS, episode=_EPISODE
+        ), given
 
 
 # What the placeholders in braces stand for depends on the cut-off (`Cut.sql`).
@@ -98,9 +106,8 @@ said AS MATERIALIZED (
 signs AS MATERIALIZED (
   SELECT v.id AS lead, f.received_at, ct.outcome AS tried, lv.outcome AS found
   FROM v JOIN cluster m ON m.root = v.root JOIN fact f ON f.subject = m.subject AND f.event = %(event)s AND f.kind = ANY(%(signs)s)
-  LEFT JOIN call_started cs ON cs.fact = f.id LEFT JOIN contact_tried ct ON ct.fact = f.id LEFT JOIN lead_verified lv ON lv.fact = f.id
-  LEFT JOIN lead_sampled ls ON ls.fact = f.id LEFT JOIN handled hd ON hd.fact = f.id LEFT JOIN loop hl ON hl.id = hd.loop AND hl.kind = %(verify)s
-  WHERE {f_sealed} AND {stands} AND v.key = coalesce(cs.episode, ct.episode, lv.episode, ls.episode, hl.key)),
+  {details}
+  WHERE {f_sealed} AND {stands} AND v.key = {episode}),
 -- Everything that is known of each arrival, one under the other and then gathered: a join of these would trust the planner's guesses.
 told (lead, duty, owner, is_number, source, first_at, arrived_at, sign_at, tried, found, is_end, closed_at) AS (
   SELECT id, duty, owner, root >= %(first_phone)s::uuid, NULL::text, NULL::timestamptz, NULL::timestamptz, NULL::timestamptz, NULL::text, NULL::text, FALSE, NULL::timestamptz FROM v
@@ -145,3 +152,18 @@ def of_lead(event: int, lead: UUID) -> dict[str, Any] | None:
     sql, given = cut(event, lead=lead).sql()
     found = rows(f"{sql} SELECT * FROM w", given)
     return found[0] if found else None
+
+
+# A late duty to verify that no desk has taken over: on the books, and nobody answers for it (脱管). A condition on duties `l`.
+UNTAKEN = f"""
+l.event = %(event)s AND l.kind = %(verify)s AND l.closed_at IS NULL AND {LATE} AND NOT EXISTS (
+  SELECT 1 FROM cluster c JOIN cluster m ON m.root = c.root JOIN fact f ON f.subject = m.subject AND f.event = l.event AND f.kind = ANY(%(signs)s)
+  {_DETAILS}
+  WHERE c.subject = l.subject AND l.key = {_EPISODE}
+    AND NOT EXISTS (SELECT 1 FROM handled h WHERE h.voids = f.id))
+"""
+
+
+def untaken(event: int) -> tuple[str, dict[str, Any]]:
+    """The condition and its parameters; of now only, and of every arrival of the event."""
+    return UNTAKEN, {"event": event, "verify": VERIFY.name, "signs": SIGNS}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -49,15 +50,14 @@ def test_two_lists_are_chapmans_estimate_as_published():
         assert [answer.found + answer.low, answer.found + answer.high] == pytest.approx([low, high], abs=1.5)
 
 
-def test_four_lists_choose_the_published_model():
-    """IWGDMF 1995: the chosen model gives 2,771 (2,492 to 3,051). Ours, over all models: within 1 % of it."""
+def test_four_lists_hold_the_published_model():
+    """IWGDMF 1995: the chosen model gives 2,771 (2,492 to 3,051). It is among ours, the best of those without a core; the mean holds it."""
     answer = capture.estimate(counts(DIABETES))
-    best = answer.models[0]
-    assert answer.found + round(best.missed) == 2771
-    assert best.pairs == ((0, 1), (0, 2), (1, 2), (1, 3), (2, 3))
-    assert answer.found + answer.missed == pytest.approx(2771, rel=0.01)
-    assert answer.found + answer.low == pytest.approx(2492, rel=0.02)
-    assert answer.found + answer.high == pytest.approx(3051, rel=0.04)
+    published = max((m for m in answer.models if not m.core), key=lambda m: m.weight)
+    assert published.pairs == ((0, 1), (0, 2), (1, 2), (1, 3), (2, 3))
+    assert answer.found + round(published.missed) == 2771
+    assert answer.low < 2771 - answer.found < answer.high
+    assert answer.found + answer.missed == pytest.approx(2771, rel=0.08)
     assert sum(model.weight for model in answer.models) == pytest.approx(1, abs=0.05)
 
 
@@ -65,9 +65,8 @@ def test_the_interval_holds_the_545_who_had_hepatitis():
     answer = capture.estimate(counts(HEPATITIS))
     assert answer.found == 271
     assert answer.low < 545 - 271 < answer.high
-    # Lists taken as independent would have said 388: published, and wrong by 157 people.
-    alone = next(m for m in answer.models if len(m.pairs) == 1)
-    assert 271 + alone.missed < 450
+    # Lists taken as independent give 388: published, and wrong by 157 people. It is not believed.
+    assert answer.low > 388 - 271
 
 
 def test_independent_lists_meet_the_arithmetic():
@@ -81,50 +80,61 @@ def test_independent_lists_meet_the_arithmetic():
     assert capture.estimate(exact).missed == pytest.approx(missed, rel=0.005)
 
 
-def population(random: np.random.Generator, whole: int, chances: tuple[float, ...], odds: dict[tuple[int, int], float]) -> np.ndarray:
-    """Counts of all 2^k histories, that of nobody first. `odds`: by how many times a pair of lists goes together."""
+def population(
+    random: np.random.Generator, whole: int, chances: tuple[float, ...], odds: dict[tuple[int, int], float], core: int
+) -> np.ndarray:
+    """Counts of all 2^k histories, that of nobody first. `odds`: by how many times a pair of lists goes together; `core`: on all lists."""
     k = len(chances)
     every = list(itertools.product((False, True), repeat=k))
     apart = [math.prod(p if on else 1 - p for p, on in zip(chances, h, strict=True)) for h in every]
     together = [math.prod(o for (i, j), o in odds.items() if h[i] and h[j]) for h in every]
     weights = np.array(apart) * np.array(together)
-    return random.multinomial(whole, weights / weights.sum())
+    drawn = random.multinomial(whole - core, weights / weights.sum())
+    drawn[-1] += core
+    return drawn
 
 
 @pytest.mark.parametrize(
-    ("whole", "chances", "odds", "unseen"),
+    ("whole", "chances", "odds", "unseen", "core"),
     [
-        (1500, (0.45, 0.6, 0.47, 0.28), {}, ()),
-        (1500, (0.45, 0.6, 0.47, 0.28), {(0, 1): 2.7}, ()),
-        (1500, (0.45, 0.6, 0.47, 0.28), {(0, 1): 2.7, (1, 2): 0.45}, ()),
-        (1500, (0.45, 0.6, 0.47, 0.28), {(0, 1): 2.0}, ("0010",)),
-        (200, (0.45, 0.6, 0.47, 0.28), {}, ()),
-        (800, (0.4, 0.5, 0.3), {}, ()),
-        (800, (0.4, 0.5, 0.3), {(0, 1): 2.7}, ()),
-        (600, (0.5, 0.4), {}, ()),
+        (1500, (0.45, 0.6, 0.47, 0.28), {}, (), 0),
+        (1500, (0.45, 0.6, 0.47, 0.28), {(0, 1): 2.7}, (), 0),
+        (1500, (0.45, 0.6, 0.47, 0.28), {(0, 1): 2.7, (1, 2): 0.45}, (), 0),
+        (1500, (0.45, 0.6, 0.47, 0.28), {(0, 1): 2.0}, ("0010",), 0),
+        (1000, (0.45, 0.6, 0.47, 0.28), {}, ("0010",), 83),
+        (200, (0.45, 0.6, 0.47, 0.28), {}, (), 0),
+        (800, (0.4, 0.5, 0.3), {}, (), 0),
+        (800, (0.4, 0.5, 0.3), {(0, 1): 2.7}, (), 60),
+        (600, (0.5, 0.4), {}, (), 0),
     ],
 )
-def test_the_interval_holds_the_truth_nineteen_times_of_twenty(whole, chances, odds, unseen):
-    random, rounds, held, medians = np.random.default_rng(20220828), 120, 0, []
+def test_the_interval_holds_the_truth_nineteen_times_of_twenty(whole, chances, odds, unseen, core):
+    random, rounds, held, medians = np.random.default_rng(20220828), 80, 0, []
     every = list(itertools.product((False, True), repeat=len(chances)))
     hidden = {history(text) for text in unseen}
     for _ in range(rounds):
-        drawn = population(random, whole, chances, odds)
+        drawn = population(random, whole, chances, odds, core)
         seen = {h: int(n) for h, n in zip(every, drawn, strict=True) if any(h) and h not in hidden}
         answer = capture.estimate(seen, unseen=hidden)
         held += answer.low <= drawn[0] <= answer.high
         medians.append(answer.missed / drawn[0])
-    # Of 120, 95 % are 114; fewer than 107 would happen by chance once in 500.
-    assert held >= 107
+    # Of 80, 95 % are 76; fewer than 70 would happen by chance once in 500.
+    assert held >= 70
     assert np.median(medians) == pytest.approx(1, abs=0.15)
 
 
-def test_an_interval_of_one_model_alone_would_be_too_narrow():
-    """Why the mean over models: the best model's own interval is narrower than the one given."""
-    answer = capture.estimate(counts(DIABETES))
-    assert answer.high / answer.low > 1.9
-    spread = [m.missed for m in answer.models]
-    assert max(spread) / min(spread) > 1.3
+def test_people_who_are_harder_to_find_for_every_list_are_more_than_estimated():
+    """What the page says of this assumption is true: the estimate errs towards too few, never towards too many."""
+    random, ratios = np.random.default_rng(20220828), []
+    chances = np.array((0.45, 0.6, 0.47, 0.28))
+    every = list(itertools.product((False, True), repeat=4))
+    for _ in range(30):
+        ease = random.normal(0, 0.7, 1000)[:, None]
+        named = random.random((1000, 4)) < 1 / (1 + np.exp(-(np.log(chances / (1 - chances)) + ease)))
+        drawn = Counter(map(tuple, named.tolist()))
+        missed = drawn.pop((False,) * 4)
+        ratios.append(capture.estimate({h: drawn[h] for h in every if any(h)}).missed / missed)
+    assert 0.55 < np.median(ratios) < 0.9
 
 
 @pytest.mark.parametrize(
@@ -132,7 +142,7 @@ def test_an_interval_of_one_model_alone_would_be_too_narrow():
     [
         ({}, "few_lists", ()),
         ({"1": 5}, "few_lists", ()),
-        ({"111111": 9}, "many_lists", ()),
+        ({"11111": 9}, "many_lists", ()),
         ({"10": 50, "01": 40, "11": 6}, "little_overlap", (0, 1)),
         ({"100": 50, "010": 40, "001": 9, "110": 30, "101": 3, "011": 3}, "little_overlap", (2,)),
         ({"11": 30, "10": 0, "01": 20}, "all_again", ()),

@@ -1,0 +1,21 @@
+"""What stories of a day share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+
+from bihuan.site import demo
+
+
+@pytest.fixture
+def forward(acting) -> Callable[[int], None]:
+    """`forward(15)`: the demonstration's clock moves on by so many minutes, and what falls due is done."""
+
+    def forward(minutes: int) -> None:
+        with acting("work"):
+            demo.advance(timedelta(minutes=minutes))
+
+    return forward
