@@ -7,12 +7,11 @@ from datetime import timedelta
 
 import pytest
 
-from bihuan.site import demo
-
 
 @pytest.fixture
 def forward(acting) -> Callable[[int], None]:
     """`forward(15)`: the demonstration's clock moves on by so many minutes, and what falls due is done."""
+    from bihuan.site import demo
 
     def forward(minutes: int) -> None:
         with acting("work"):
