@@ -18,7 +18,7 @@ import polars as pl
 from bihuan.intake import reasons as codes
 from bihuan.intake import values
 from bihuan.intake.addresses import Resolver
-from bihuan.intake.columns import Mapping, header_key, letters
+from bihuan.intake.columns import Mapping, by_name, header_key, letters
 from bihuan.intake.read import Table
 from bihuan.kernel.clock import SHANGHAI
 
@@ -189,6 +189,10 @@ def _not_a_row(filled: dict[str, str], header: set[str], index: dict[str, str], 
         return "blank"  # a numbered line that nobody filled in
     if sum(header_key(v) in header for v in filled.values()) >= max(1, len(filled) // 2):
         return "head_again"
+    if sum((by_name(v) or ("", 0.0))[1] > 2 for v in rest.values()) * 2 >= max(1, len(rest)) and _is_head_word(
+        filled.get(index.get("name", ""))
+    ):
+        return "head_again"  # the second line of a head: 手机, 座机 below 联系方式
     footers = {c for c, v in filled.items() if _FOOTER.match(re.sub(r"[\s\u3000]+", "", v).replace("：", ":").replace("（", "("))}
     if footers and (next(iter(rest or filled)) in footers or len(filled) <= 2):  # a person's line begins with something else
         numbers = [filled[c] for f in ("doc", "phone") if (c := index.get(f)) in filled and c not in footers]
@@ -209,6 +213,10 @@ def _not_a_row(filled: dict[str, str], header: set[str], index: dict[str, str], 
         return None if len(filled) > 1 or len(name.replace(" ", "")) <= 4 else "note"
     told = any(index.get(f) in filled for f in ("address", "arrived_at", "origin"))
     return None if len(rest) >= 3 or (len(rest) == 2 and told) else "note"
+
+
+def _is_head_word(text: str | None) -> bool:
+    return text is None or (by_name(text) or ("", 0.0))[1] > 2
 
 
 def _check_table(

@@ -155,6 +155,8 @@ def _find_head(lines: list[list[str]]) -> tuple[int, list[str]] | None:
             if (best is None or title_only) and _is_person_line(filled):
                 return _head_before(lines, i)
             if best is not None:
+                if _is_person_line(filled) and _names_a_person_field(filled[0]):
+                    return None  # a form of one person: 姓名 | 王小梅 | 性别 | 女, below it 身份证号 | 1101… | 手机 | 138…
                 break
             continue
         score = head_score(line)
@@ -180,6 +182,11 @@ def _is_short_head(text: str) -> bool:
     plain = text.strip()
     exact = (by_name(plain) or ("", 0.0))[1] > 2
     return not re.search("[，。；！、：？]", plain) and len(plain) <= (12 if exact else 8)
+
+
+def _names_a_person_field(text: str) -> bool:
+    name, strength = by_name(text) or ("", 0.0)
+    return name in ("name", "doc", "phone") and strength > 2
 
 
 def _is_label(text: str) -> bool:
@@ -255,6 +262,19 @@ def _delimiter(lines: list[str]) -> str:
     return max(zip(counts, _DELIMITERS, strict=True), key=lambda c: (sum(n > 0 for n in c[0]), sum(c[0])))[1]
 
 
+def _aligned(data: bytes) -> bytes | None:
+    """A text whose columns are only parted by blanks, with tabs instead; None for any other. Half of all lines have as many cells as
+    the first one, three at least, and no line has another delimiter."""
+    lines = data.decode().splitlines()
+    filled = [line for line in lines if line.strip()]
+    if len(filled) < 2 or any(d in line for line in filled for d in _DELIMITERS):
+        return None
+    cells = [len(line.split()) for line in filled]
+    if cells[0] < 3 or sum(n == cells[0] for n in cells) * 2 <= len(cells):
+        return None
+    return "\n".join("\t".join(line.split()) for line in lines).encode()
+
+
 def _read_text(data: bytes, name: str, counted: Callable[[int], None] | None, *, anyway: bool) -> Table:
     data = _decode(data, name)
     if b"\r" in data and b"\n" not in data:
@@ -264,6 +284,10 @@ def _read_text(data: bytes, name: str, counted: Callable[[int], None] | None, *,
     if len(data) <= RELAY_BYTES_MAX and relay.is_relay(beginning.splitlines()[:HEAD_LINES]):
         frame = relay.parse(data.decode())
         return Table("", 0, _columns(list(relay.HEADS), len(relay.HEADS), "", 1, False), frame)
+    if len(data) <= RELAY_BYTES_MAX:
+        aligned = _aligned(data)
+        if aligned is not None:
+            data, beginning = aligned, aligned[:_BEGINNING].decode(errors="ignore")
     delimiter = _delimiter([line for line in beginning.splitlines()[:HEAD_LINES] if line.strip()])
     if delimiter == "，":
         data, delimiter = data.replace("，".encode(), b","), ","

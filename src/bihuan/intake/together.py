@@ -41,7 +41,10 @@ def joined(table: Table) -> Table:
     villages = [i for i, key in keys.items() if _VILLAGE.match(key)]
     doors = [i for i, key in keys.items() if _DOOR.match(key)]
     wholes = [i for i, (field, _) in fields.items() if field == "address" and i not in (*towns, *villages, *doors)]
-    table = _joined(table, [*towns[:1], *villages[:1]], doors, max(wholes, key=lambda i: (fields[i][1], -i), default=None), _ADDRESS)
+    parts = [*towns[:1], *villages[:1]]
+    if len(parts) == 1 and not wholes and not doors and fields[parts[0]][0] != "address":
+        table = _with(table, parts[0], _cells(table, parts[0]), parts, _ADDRESS)  # a township says more than nothing
+    table = _joined(table, parts, doors, max(wholes, key=lambda i: (fields[i][1], -i), default=None), _ADDRESS)
     origins = [i for i, (field, _) in fields.items() if field == "origin" and _OF_ORIGIN.search(keys[i])]
     if len(origins) > 1:
         table = _joined(table, origins, [], None, _ORIGIN)

@@ -154,3 +154,11 @@ def test_who_sends_a_list_above_its_head_is_not_its_first_person(xlsx):
     table = read_file(xlsx({"名单": [sender, HEAD, [1, "王", GOOD, "13812345678"]]}), "a.xlsx")[0]
     assert table.header_row == 2
     assert map_columns(table).fields["phone"] == 3
+
+
+def test_the_second_line_of_a_head_is_no_row(checked):
+    head = ["序号", "姓名", "身份证号", "联系方式", "", "来源地"]
+    rows = [["", "", "", "手机", "座机", ""], [1, "王", GOOD, "13812345678", "0518-85801234", "上海"], [2, "李强", "", "", "", "某公司"]]
+    found = checked([], sheets={"名单": [head, *rows]})
+    assert found.left_out == [("名单", 2, "head_again")]
+    assert found.frame.select("row", "reason").rows() == [(3, None), (4, "no_identity")]

@@ -154,3 +154,27 @@ def test_a_province_and_a_city_in_two_columns_are_one_origin():
 def test_a_title_over_all_columns_is_no_head():
     assert by_name("中高风险区来返人员协查函（第2批）") is None
     assert by_name("返连人员台账") is None
+
+
+def test_a_township_alone_is_the_address():
+    one = table(["镇街", "姓名", "身份证号"], [["路南街道", "王小梅", IDS[0]], ["新浦街道", "李强", IDS[1]]])
+    (read, mapping), *_ = map_tables([one])
+    assert read.frame[f"c{mapping.fields['address']}"].to_list() == ["路南街道", "新浦街道"]
+
+
+def test_a_form_of_one_person_is_no_list():
+    form = f"姓名\t王小梅\t性别\t女\n身份证号\t{IDS[0]}\t手机\t13800000001\n"
+    with pytest.raises(Refused) as refused:
+        map_tables(read_file(form.encode(), "a.tsv"))
+    assert refused.value.code == "columns_unknown"
+
+
+@pytest.mark.parametrize("blanks", [" ", "    ", "\u3000\u3000"])
+def test_columns_that_only_blanks_part(blanks):
+    lines = [["姓名", "身份证号", "手机"], ["王小梅", IDS[0], "13800000001"], ["李强", IDS[1], "13800000002"]]
+    (read, mapping), *_ = map_tables(read_file("\n".join(blanks.join(line) for line in lines).encode("gb18030"), "a.txt"))
+    assert {field: read.frame[f"c{i}"].to_list() for field, i in mapping.fields.items()} == {
+        "name": ["王小梅", "李强"],
+        "doc": list(IDS),
+        "phone": ["13800000001", "13800000002"],
+    }
