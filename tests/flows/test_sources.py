@@ -10,6 +10,9 @@ from tests.flows.test_pages import BANQIAO, HEAD, client, page
 from tests.flows.test_times import figures_of, opened, void
 from tests.morning import take_in
 
+from bihuan.access import queries as access
+from bihuan.boards import report
+from bihuan.kernel.refused import Refused
 from bihuan.leads.facts import Tried
 
 SOURCES = {"data": 0.6, "unit": 0.3, "community": 0.45, "telecom": 0.5}
@@ -134,3 +137,34 @@ def test_on_the_books_and_nobody_answers_is_a_list_of_names(known, forward):
     assert opened(desk, late[1]) == n - 1
     void(lead, "leads.contact_tried")
     assert opened(desk, late[1]) == n
+
+
+def test_the_overview_shows_both_figures_beside_each_other(known, forward):
+    """Nobody who does not reconcile, and yet so many perhaps missed: as counted by the minute, the same as on the board."""
+    desk = client("shi")
+    forward(1)
+    overview, board = page(desk, "/overview"), page(desk, "/sources?days=0")
+    low, high = re.search(r"约 \d+ 人（(\d+)–(\d+)）", board).groups()
+    tile = re.search(r'href="(/sources/\d+\?days=0)">.*?可能漏掉（估计）.*?<span class="value[^"]*">([^<]+)</span>', overview, re.S)
+    assert tile[2] == f"{low}–{high} 人"
+    assert page(desk, tile[1])
+    assert "说不准" in page(client("xian"), "/overview")
+
+
+def test_the_figures_are_given_to_machines(known, as_role):
+    """`bihuan report` says what the page says, in the range of whoever asks."""
+    found = report.report("sources", by=access.post_of("shi"), event=1)
+    html = page(client("shi"), "/sources")
+    assert found["missed"]["numbers"] == sum(on == {"telecom"} for on in known.values())
+    assert found["missed"]["low"] <= sum(not on for on in known.values()) <= found["missed"]["high"]
+    assert {s: row["alone"] for s, row in found["by_source"].items()} == {s: cell(html, NAMES[s], 1, "by-source") for s in SOURCES}
+    times = report.report("times", by=access.post_of("shi"), event=1)
+    assert times["total"]["counts"]["persons"] == sum(bool(on) for on in known.values())
+    assert sum(unit["counts"]["persons"] for unit in times["by_unit"]) == times["total"]["counts"]["persons"]
+    assert report.report("times", by=access.post_of("xian"), event=1)["total"]["counts"]["persons"] == 0
+    with pytest.raises(Refused) as refused:
+        report.report("times", by=access.post_of("xian"), event=1, unit=access.post_of("shi").unit_id)
+    assert refused.value.code == "unit_not_found"
+    with pytest.raises(Refused) as refused:
+        report.report("sources", by=access.post_of("baosong"), event=1)
+    assert refused.value.code == "not_permitted"

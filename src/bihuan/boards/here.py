@@ -34,11 +34,23 @@ def here(request: HttpRequest, unit: int | None) -> tuple[Any, queries.Place]:
     post = allow(request, Permission.FIGURES_READ, Permission.LEAD_READ)
     if post.role == Role.VILLAGE_WORKER:
         raise Refused("not_permitted", "村居请看“我的待办”。", "A village looks at “my work”.")
+    return post, top_of(post, unit)
+
+
+def top_of(post: Any, unit: int | None) -> queries.Place:
+    """The place of a unit in the post's range, of its own where none is named. Refuses any other as one that is not there."""
     found = queries.place(unit or post.unit_id)
     lo, hi = post.scope
     if found is None or not (lo <= found.lo and found.hi <= hi):
         raise not_found()
-    return post, found
+    return found
+
+
+def lines_of(top: queries.Place) -> tuple[list[queries.Place], dict[int, int]]:
+    """The units that have a line on the page, and for every unit of the range the line to which it counts (the top's own: itself)."""
+    members = queries.places(top.lo, top.hi)
+    below = children(top, members)
+    return below, {m.unit: next((b.unit for b in below if b.lo <= m.lo < b.hi), top.unit) for m in members}
 
 
 def children(top: queries.Place, members: list[queries.Place]) -> list[queries.Place]:

@@ -16,7 +16,7 @@ from django.views.decorators.http import require_safe
 
 from bihuan.access.middleware import allow
 from bihuan.access.permissions import Permission, Role
-from bihuan.boards import checks, listing, quality_pages, queries, times_pages, touched
+from bihuan.boards import checks, listing, quality, quality_pages, queries, times_pages, touched
 from bihuan.boards.here import UNIT_WORDS, children, crumbs, line_of
 from bihuan.boards.here import here as here_of
 from bihuan.boards.rows import gaps as gaps_of
@@ -108,6 +108,8 @@ def _shown(request: HttpRequest, here: queries.Place) -> dict[str, Any]:
             "closed": total.closed,
             "late": total.late,
             "gap": len(gaps),
+            "missed": _missed(event, here, units) if sees_people else None,
+            "missed_url": f"/sources/{here.unit}?days=0",
             "phone_only": queries.number_only(event, units) if sees_people else None,
             "late_soon": queries.due_soon(event, units) if sees_people else 0,
             "urls": _urls(here.unit),
@@ -128,6 +130,13 @@ def _shown(request: HttpRequest, here: queries.Place) -> dict[str, Any]:
             for a in asked
         ],
     }
+
+
+def _missed(event: int, here: queries.Place, units: list[int]) -> dict[str, Any] | None:
+    """How many no source reported, as last counted; None where that cannot be told."""
+    together = quality.as_counted(event, units, of_nowhere=here.parent is None)
+    found = quality.missed(together, quality.usual({source for t in together for source in t.sources}))
+    return quality_pages.rounded(found.estimate) if found.estimate else None
 
 
 @require_safe

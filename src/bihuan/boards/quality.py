@@ -9,7 +9,7 @@ those whom no source found (漏管, an estimate). A figure and its list are one 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -17,7 +17,8 @@ from bihuan.boards.times import condition
 from bihuan.epi import capture
 from bihuan.leads.facts import Found, LeadSource, Tried
 from bihuan.leads.queries import rows
-from bihuan.leads.times import Cut
+from bihuan.leads.standing import NOWHERE, SEEN
+from bihuan.leads.times import Cut, untaken
 
 # A telephone's number alone is nobody yet: whom such a source alone found is on no list of persons, and may be somebody known.
 NUMBERS_ONLY = frozenset({LeadSource.TELECOM_REMINDER})
@@ -123,9 +124,25 @@ def listed(
     return condition(cut, units, " AND ".join(f"({part})" for part in where) or "TRUE", given)
 
 
+def lost(event: int, units: Sequence[int]) -> tuple[str, dict[str, Any]]:
+    """The duties `l` of these units that are late and that no desk has taken over; of now, and of the whole event."""
+    where, given = untaken(event)
+    return f"({where}) AND l.owner = ANY(%(owners)s)", {**given, "owners": list(units)}
+
+
 def files(cut: Cut) -> list[dict[str, Any]]:
     """The lists that came in, of those the reader may see; by source, the latest first."""
     return rows(_FILES, {"event": cut.event, "since": cut.since, "at": cut.at})
+
+
+def as_counted(event: int, units: Sequence[int], *, of_nowhere: bool) -> list[Together]:
+    """The same of the whole event as the worker last counted it, for a page that many ask for all day; `of_nowhere`: with those of no known place."""
+    found = rows(
+        "SELECT what, sum(n)::int AS n FROM standing WHERE event = %(event)s AND what >= %(from)s AND what < %(to)s AND unit = ANY(%(units)s) GROUP BY what",
+        {"event": event, "from": f"{SEEN}:", "to": f"{SEEN};", "units": [*units, *([NOWHERE] if of_nowhere else [])]},
+    )
+    told = [(row["what"].removeprefix(f"{SEEN}:"), row["n"]) for row in found]
+    return [Together(tuple(text.removeprefix("#").split("+")), text.startswith("#"), n) for text, n in told]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -140,6 +157,11 @@ class Missed:
     n_numbers: int
     estimate: capture.Estimate | None
     reason: str
+
+
+def usual(there: Collection[str]) -> list[str]:
+    """The sources of an estimate that nobody has chosen: those that find people by themselves."""
+    return [s.value for s in LeadSource if s in there and s not in PROMPTED]
 
 
 def missed(together: Sequence[Together], chosen: Sequence[str]) -> Missed:

@@ -18,7 +18,6 @@ from bihuan.boards.here import Window, crumbs, here, window
 from bihuan.boards.rows import gaps
 from bihuan.epi.capture import LISTS_MAX, Estimate
 from bihuan.kernel.refused import Refused
-from bihuan.leads import times
 from bihuan.leads.facts import LeadSource
 from bihuan.leads.words import SOURCES
 from bihuan.policy.queries import EVENT_KEY, event_in_use
@@ -55,7 +54,7 @@ def shown(request: HttpRequest, unit: int | None = None) -> HttpResponse:
     there = [s.value for s in LeadSource if s in found.by_source]
     used = _used(request, there)
     missed = quality.missed(found.together, used)
-    where, given = _untaken(event, units)
+    where, given = quality.lost(event, units)
     strays = len(queries.unreconciled(event))
     base, files = f"/sources/{top.unit}", quality.files(asked.cut)
     context = {
@@ -107,12 +106,12 @@ def _used(request: HttpRequest, there: Sequence[str]) -> list[str]:
     named = request.GET.getlist("use")
     if not set(named) <= set(LeadSource):
         raise Refused("source_unknown", "没有这个来源。", "There is no such source.", "use")
-    return [s for s in there if (s in named if named else s not in quality.PROMPTED)][: LISTS_MAX + 1]
+    return [s for s in there if s in named][: LISTS_MAX + 1] if named else quality.usual(there)
 
 
 def _said(used: Sequence[str], there: Sequence[str]) -> list[str] | None:
     """The choice as an address says it; nothing where it is the usual one."""
-    return None if list(used) == [s for s in there if s not in quality.PROMPTED] else list(used)
+    return None if list(used) == quality.usual(there) else list(used)
 
 
 def _url(base: str, asked: Window, **more: Any) -> str:
@@ -127,7 +126,7 @@ def _missed(missed: quality.Missed, base: str, asked: Window) -> dict[str, Any]:
         "n_numbers": missed.n_numbers,
         "numbers_url": _url(base, asked, number=1),
         "why_not": WHY_NOT[missed.reason] if missed.reason else "",
-        "estimate": estimate and _rounded(estimate),
+        "estimate": estimate and rounded(estimate),
         "models": [
             {
                 "pairs": _("；").join(
@@ -142,7 +141,7 @@ def _missed(missed: quality.Missed, base: str, asked: Window) -> dict[str, Any]:
     }
 
 
-def _rounded(estimate: Estimate) -> dict[str, Any]:
+def rounded(estimate: Estimate) -> dict[str, Any]:
     """Whole persons; the interval outwards."""
     return {
         "missed": round(estimate.missed),
@@ -174,11 +173,6 @@ def _file(file: dict[str, Any], may_open: bool) -> dict[str, Any]:
         "url": f"/intake/{file['id']}" if may_open else "",
         "rejected_url": f"/intake/{file['id']}?outcome=rejected" if may_open else "",
     }
-
-
-def _untaken(event: int, units: Sequence[int]) -> tuple[str, dict[str, Any]]:
-    where, given = times.untaken(event)
-    return f"({where}) AND l.owner = ANY(%(owners)s)", {**given, "owners": list(units)}
 
 
 @require_safe
@@ -215,5 +209,5 @@ def lost(request: HttpRequest, unit: int) -> HttpResponse:
     above = [{"name": f"{top.region} · {_('来源质量')}", "url": f"/sources/{unit}"}]
     context = listing.frame(f"/sources/{unit}/lost", f"{top.region} · {_('脱管')}", above, "overview")
     context["also"] = gaps(queries.unreconciled(event), post)
-    where, given = _untaken(event, units)
+    where, given = quality.lost(event, units)
     return listing.listed(request, where, given, context)

@@ -12,8 +12,8 @@ from django.utils.translation import gettext_lazy as _lazy
 from django.utils.translation import pgettext_lazy
 from django.views.decorators.http import require_safe
 
-from bihuan.boards import listing, queries, times
-from bihuan.boards.here import OWN, UNIT_WORDS, Window, children, crumbs, here, line_of, window
+from bihuan.boards import listing, times
+from bihuan.boards.here import OWN, UNIT_WORDS, Window, crumbs, here, line_of, lines_of, window
 from bihuan.kernel.refused import Refused
 from bihuan.leads.facts import LeadSource
 from bihuan.leads.words import SOURCES
@@ -36,9 +36,7 @@ TITLES = {
 def shown(request: HttpRequest, unit: int | None = None) -> HttpResponse:
     post, top = here(request, unit)
     asked = window(request, event_in_use(request.session.get(EVENT_KEY)))
-    members = queries.places(top.lo, top.hi)
-    below = children(top, members)
-    line_of_unit = {m.unit: next((b.unit for b in below if b.lo <= m.lo < b.hi), top.unit) for m in members}
+    below, line_of_unit = lines_of(top)
     found = times.figures(asked.cut, line_of_unit)
     base = f"/times/{top.unit}"
     lines = [_line(_("本级"), found.by_line.get(top.unit), base, asked, of=OWN)]

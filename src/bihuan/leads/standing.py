@@ -10,11 +10,14 @@ from datetime import datetime, timedelta
 
 from django.db import connection, transaction
 
+from bihuan.identity.evidence import FIRST_PHONE
 from bihuan.kernel import clock
 from bihuan.leads.loops import VERIFY
 
 SOON = timedelta(hours=2)  # what a meeting looks ahead; a matter of display, no duty depends on it
 HELPED, ASKED, SOON_DUE, NUMBER_ONLY, STRAYS = "helped", "asked", "soon", "number_only", "strays"
+SEEN = "seen"  # how many persons exactly these sources reported: seen:data+unit, and seen:#telecom where only a number is known
+NOWHERE = -1  # the unit of those of whom no place is known
 
 # The first rung of a late duty has fired: no timer of the first rung is left. The same meaning as in the counts.
 _LATE = "l.due_at IS NOT NULL AND NOT EXISTS (SELECT 1 FROM timer t WHERE t.loop = l.id AND t.level = 1)"
@@ -45,6 +48,12 @@ _COUNTED = {
         GROUP BY 1, 2""",
 }
 
+_SEEN = f"""
+INSERT INTO standing (event, what, unit, asked, n, tries, at)
+SELECT le.event, '{SEEN}:' || CASE WHEN c.root >= %(first_phone)s::uuid THEN '#' ELSE '' END || array_to_string(le.sources, '+'),
+       coalesce(le.desk, {NOWHERE}), 0, count(*), 0, %(now)s
+FROM lead le JOIN cluster c ON c.subject = le.subject WHERE le.merged_into IS NULL AND le.n_reports > 0 GROUP BY 1, 2, 3
+"""
 _STRAYS = f"""
 WITH alone AS MATERIALIZED (  -- nearly every duty names the alias of its lead: only the rest is looked for among the person's others
   SELECT le.id, le.event, le.subject FROM lead le WHERE le.merged_into IS NULL AND NOT EXISTS (
@@ -66,6 +75,8 @@ def count() -> None:
                 f"INSERT INTO standing (event, unit, asked, n, since, tries, what, at) SELECT x.*, '{what}', %(now)s FROM ({select}) x",
                 {"now": now, "soon": now + SOON},
             )
+        cursor.execute("DELETE FROM standing WHERE what >= %s AND what < %s", (f"{SEEN}:", f"{SEEN};"))
+        cursor.execute(_SEEN, {"now": now, "first_phone": FIRST_PHONE})
         _stamp(cursor, list(_COUNTED), now)
 
 
