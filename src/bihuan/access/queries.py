@@ -39,7 +39,11 @@ def post_of(login: str) -> Post:
             "No city is set up yet: run ./bihuan demo (to try out) or ./bihuan city open (a real city) first.",
         )
     if post is None:
-        raise Refused("no_post", f"没有账号 {login}，或今天没有岗位。", f"There is no login {login}, or it holds no post today.")
+        raise Refused(
+            "no_post",
+            f"没有账号 {login}，或今天没有岗位。命令里用 --as 账号 写明以谁的名义办。",
+            f"There is no login {login}, or it holds no post today. Commands take --as LOGIN: in whose name.",
+        )
     return post
 
 

@@ -357,7 +357,7 @@ def receive(came: Kept, path: Path, *, restored: bool = False, new_key: bool = F
     Refuses, and keeps what it has: a line whose signature does not hold or that is no head (`heads_unreadable`), another
     signing key (`heads_key`, unless `new_key`), a link that does not follow (`heads_broken`), a history that differs
     from the kept one (`heads_rewritten`), one that ends before it (`heads_lost`, unless it goes on in a new epoch after
-    a restore and somebody said `restored`).
+    a restore and somebody here said `restored`: what the sender itself calls lost is lost for the sender only).
     """
     if came.unreadable or not came.key or any(line.root is None for line in came.lines.values()):
         number, why = came.unreadable[0] if came.unreadable else (1, "it is not signed")
@@ -375,8 +375,9 @@ def receive(came: Kept, path: Path, *, restored: bool = False, new_key: bool = F
         if kept.lines[at].chain != came.lines[at].chain:
             raise _rewritten(at)
     _refuse_broken(came)
-    missing = sorted(at for at in kept.lines.keys() - came.lines.keys() if not kept.is_lost(at))
-    if missing and not (restored and max(came.lines, default=(0, 0)) > missing[-1]):
+    there = {at: line for at, line in came.lines.items() if not came.is_lost(at)}
+    missing = sorted(at for at in kept.lines.keys() - there.keys() if not kept.is_lost(at))
+    if missing and not (restored and max(there, default=(0, 0)) > missing[-1]):
         raise Refused(
             "heads_lost",
             f"这里留有第{missing[0][0]}期第{missing[0][1]}号，送来的没有："
@@ -386,12 +387,12 @@ def receive(came: Kept, path: Path, *, restored: bool = False, new_key: bool = F
             f"{missing[0][0]}/{missing[0][1]}",
         )
     lost = _lost(missing)
-    new = [came.lines[at] for at in sorted(came.lines.keys() - kept.lines.keys())]
+    new = [there[at] for at in sorted(there.keys() - kept.lines.keys())]
     texts = [] if (kept.name, kept.key) == (came.name, came.key) else [f"{FORMAT} {came.name} {came.key.hex()}\n"]
     texts += [f"restored {epoch} {no} {clock.real_now().isoformat(timespec='seconds')}\n" for epoch, no in lost.items()]
     if new or lost:
         append(path, [*texts, *(line.text() for line in new)])
-    kept.lines |= came.lines
+    kept.lines |= there
     kept.lost_after |= lost
     return Brought(path, len(new), kept.last, sum(1 for at in kept.lines if kept.is_lost(at)))
 

@@ -139,6 +139,25 @@ def test_a_witness_continues_and_refuses_what_does_not_follow(sealed, as_role, t
     assert refusal(heads.receive, gap, tmp_path / "new.heads") == "heads_broken 1/3"
 
 
+def test_what_the_sender_calls_lost_is_not_lost_for_the_witness(sealed, as_role, tmp_path) -> None:
+    """Whoever cut off the tail can also say that it was a restore: the witness keeps asking somebody on its own side."""
+    kept = tmp_path / "witness.heads"
+    sealed(4)
+    own = heads.bring().path
+    heads.receive(heads.read(own), kept)
+    with as_role("superuser") as db:
+        db.execute("DELETE FROM seal WHERE no > 2")
+    assert seals.new_epoch(now=BEGAN + timedelta(minutes=2)).epoch == 2
+    heads.bring(restored=True)
+    before = kept.read_bytes()
+    assert refusal(heads.receive, heads.read(own), kept) == "heads_lost 1/3"
+    assert kept.read_bytes() == before
+    brought = heads.receive(heads.read(own), kept, restored=True)
+    assert (brought.n_new, brought.lost, brought.last.at) == (1, 2, (2, 1))
+    assert heads.receive(heads.read(own), kept).n_new == 0, "said once"
+    assert heads.receive(heads.read(own), tmp_path / "new.heads").n_new == 3, "who begins now keeps what is there"
+
+
 def test_a_witness_takes_no_other_key_and_no_unsigned_line(sealed, tmp_path) -> None:
     kept = tmp_path / "witness.heads"
     sealed(2)
