@@ -27,7 +27,7 @@ from bihuan.loops.verify import verify
 from bihuan.policy import actions as policy
 from bihuan.policy import installation
 from bihuan.site import setup
-from bihuan.site.certificate import page
+from bihuan.site.certificate import page, read
 
 PEOPLE = "姓名,证件号码,手机号码,来源地,到达时间,现居住地址\n" + "\n".join(
     f"钱{n:02d},,1390000{n:04d},上海市,2022-08-27,连云港市连云区板桥街道板桥社区{n}号" for n in range(6)
@@ -122,7 +122,7 @@ def test_nothing_goes_before_its_time_or_by_one_hand(over) -> None:
     assert min(personal()[table] for table in ("person", "identity", "lead", "intake_row")) > 0
 
 
-def test_all_of_it_goes_and_everything_still_holds(over) -> None:
+def test_all_of_it_goes_and_everything_still_holds(over, tmp_path) -> None:
     close_all()
     end_and_wait()
     outlook = ending.outlook(EVENT)
@@ -153,6 +153,16 @@ def test_all_of_it_goes_and_everything_still_holds(over) -> None:
     html = page(said, final=False)
     assert "陈市平" in html
     assert said["sha256"] in html
+    file = tmp_path / "certificate.html"
+    for text in (html, json.dumps(said), json.dumps({"ok": True, "certificate": said})):
+        file.write_text(text, "utf-8")
+        assert read(file) == said
+    file.write_text(html.replace("陈市平", "别人"), "utf-8")
+    assert read(file) is None, "a page that says something else than what it carries"
+    for text in ("<html>", "", "[]"):
+        file.write_text(text, "utf-8")
+        with pytest.raises(Refused, match="certificate_unreadable"):
+            read(file)
     assert carry_out().certified_at == done.certified_at, "again: nothing more"
 
 

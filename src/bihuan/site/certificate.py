@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from html import escape
+from pathlib import Path
 from typing import Any
+
+from bihuan.kernel.refused import Refused
 
 _PAGE = """<!doctype html>
 <html lang="zh-CN"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
@@ -30,6 +34,7 @@ td.n{{text-align:right;font-variant-numeric:tabular-nums}}code{{font:9pt/1.4 mon
 <th>办结 <span class="en">closed</span></th></tr>{days}</table>
 <h2>核对用的校验值 <span class="en" lang="en">hashes</span></h2>
 <table>{hashes}</table>
+{data}
 <div class="sign"><div>提出 asked：{asked}</div><div>签字 signed：{signed}</div><div>监督 witness：</div></div>
 </body></html>
 """
@@ -38,6 +43,28 @@ td.n{{text-align:right;font-variant-numeric:tabular-nums}}code{{font:9pt/1.4 mon
 def _rows(pairs: list[tuple[str, str]], number: bool = False, code: bool = False) -> str:
     cell = "<td class=n>{}</td>" if number else "<td><code>{}</code></td>" if code else "<td>{}</td>"
     return "".join(f"<tr><th>{escape(name)}</th>{cell.format(escape(value))}</tr>" for name, value in pairs)
+
+
+_DATA, _END = '<script type="application/json">', "</script>"
+
+
+def read(path: Path) -> dict[str, Any] | None:
+    """The certificate in a file: JSON, or a page as `page` makes it. None: a page that says something else than the certificate in it.
+
+    Refuses (`certificate_unreadable`) what is neither.
+    """
+    try:
+        text = path.read_text("utf-8")
+        said = json.loads(text.split(_DATA, 1)[1].split(_END, 1)[0] if _DATA in text else text)
+        said = said["certificate"] if "genuine" in said else said  # as the command itself prints it
+        return said if _DATA not in text or text in (page(said, final=True), page(said, final=False)) else None
+    except (ValueError, LookupError, AttributeError, TypeError) as error:
+        raise Refused(
+            "certificate_unreadable",
+            f"{path.name} 不是销毁证明：要 event certificate --html 写的网页，或 --json 的输出。",
+            f"{path.name} is no certificate: give the page that event certificate --html wrote, or the output of --json.",
+            path.name,
+        ) from error
 
 
 def page(of: dict[str, Any], *, final: bool) -> str:
@@ -72,5 +99,5 @@ def page(of: dict[str, Any], *, final: bool) -> str:
     return _PAGE.format(
         number=of["number"], status=escape(status), about=_rows(about), days=days, hashes=_rows(hashes, code=True),
         destroyed=_rows([(table, f"{n:,}") for table, n in of["destroyed"].items() if n], number=True), asked=signer(of["asked"]),
-        signed=signer(of["signed"]),
+        signed=signer(of["signed"]), data=_DATA + json.dumps(of, ensure_ascii=True, sort_keys=True).replace("<", "\\u003c") + _END,
     )  # fmt: skip

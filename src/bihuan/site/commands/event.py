@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
@@ -91,18 +90,23 @@ def register(cli: click.Group) -> None:
     @command(event, "certificate", role="work")
     @click.argument("number", type=int)
     @click.option("--html", type=click.Path(dir_okay=False, path_type=Path), help="写成可打印的网页 / as a page to print")
-    @click.option("--check", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="核对一份证明（JSON）/ check one")
+    @click.option(
+        "--check",
+        type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        help="核对一份证明（网页或 JSON）/ check one (page or JSON)",
+    )
     def certificate(run: Run, number: int, html: Path | None, check: Path | None) -> dict:
         """销毁证明 / the certificate; final from the day on which no backup can have the data any more."""
         from bihuan.ledger.models import Ending
         from bihuan.loops import ending
-        from bihuan.site.certificate import page
+        from bihuan.site.certificate import page, read
 
         row = Ending.objects.filter(event=number, certified_at__isnull=False).first()
         if row is None:
             raise Refused("ending_not_certified", "这个事件还没有销毁证明。", "There is no certificate for this event.", str(number))
-        said = json.loads(check.read_text("utf-8")) if check else row.certificate
-        genuine = ending.is_genuine(said)
+        said = read(check) if check else row.certificate
+        genuine = said is not None and ending.is_genuine(said)
+        said = said or row.certificate  # of a page that was changed nothing is believed
         final = ending.is_final(said)
         if html:
             html.write_text(page(row.certificate, final=final), "utf-8")
