@@ -154,7 +154,7 @@ def test_all_of_it_goes_and_everything_still_holds(over, tmp_path) -> None:
     assert "陈市平" in html
     assert said["sha256"] in html
     file = tmp_path / "certificate.html"
-    for text in (html, json.dumps(said), json.dumps({"ok": True, "certificate": said})):
+    for text in (html, json.dumps(said), json.dumps({"ok": True, "genuine": True, "final": False, "certificate": said})):
         file.write_text(text, "utf-8")
         assert read(file) == said
     file.write_text(html.replace("陈市平", "别人"), "utf-8")
