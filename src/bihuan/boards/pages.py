@@ -92,6 +92,7 @@ def _shown(request: HttpRequest, here: queries.Place) -> dict[str, Any]:
     lines_below = [_line(b.region, b, sums[b.unit], _urls(here.unit, str(b.unit)), opens=b.kind == "desk") for b in below]
     lines_below.insert(0, _line(_("本级"), here, held_here, _urls(here.unit, "own"), opens=False))
     asked = queries.asked_of(post.unit_id, event) if sees_people else []
+    counted = queries.standing_of(event, units)
     return {
         "region": here.region,
         "unit": here.unit,
@@ -110,8 +111,8 @@ def _shown(request: HttpRequest, here: queries.Place) -> dict[str, Any]:
             "gap": len(gaps),
             "missed": _missed(event, here, units) if sees_people else None,
             "missed_url": f"/sources/{here.unit}?days=0",
-            "phone_only": queries.number_only(event, units) if sees_people else None,
-            "late_soon": queries.due_soon(event, units) if sees_people else 0,
+            "phone_only": counted[standing.NUMBER_ONLY] if sees_people else None,
+            "late_soon": counted[standing.SOON_DUE] if sees_people else 0,
             "urls": _urls(here.unit),
         },
         "units": lines_below,

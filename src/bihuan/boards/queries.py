@@ -110,21 +110,15 @@ def summed(
     return sums
 
 
-def number_only(event: int, units: Sequence[int]) -> int:
-    """Open verifications of whom nothing is known but a number, as last counted."""
-    return _standing(event, standing.NUMBER_ONLY, units)
-
-
-def due_soon(event: int, units: Sequence[int]) -> int:
-    """Duties that were not late yet and will be within `standing.SOON`, if nothing is done; as last counted."""
-    return _standing(event, standing.SOON_DUE, units)
-
-
-def _standing(event: int, what: str, units: Sequence[int]) -> int:
+def standing_of(event: int, units: Sequence[int]) -> dict[str, int]:
+    """As last counted, by name: open verifications of whom nothing is known but a number (`standing.NUMBER_ONLY`), and duties
+    that were not late yet and will be within `standing.SOON` if nothing is done (`standing.SOON_DUE`).
+    """
     found = rows(
-        "SELECT coalesce(sum(n), 0)::int AS n FROM standing WHERE event = %s AND what = %s AND unit = ANY(%s)", [event, what, list(units)]
+        "SELECT what, sum(n)::int AS n FROM standing WHERE event = %s AND what = ANY(%s) AND unit = ANY(%s) GROUP BY what",
+        [event, [standing.NUMBER_ONLY, standing.SOON_DUE], list(units)],
     )
-    return found[0]["n"]
+    return {standing.NUMBER_ONLY: 0, standing.SOON_DUE: 0} | {row["what"]: row["n"] for row in found}
 
 
 def condition(what: str, event: int, units: Sequence[int], below: Sequence[int]) -> tuple[str, dict[str, Any]]:
