@@ -196,3 +196,32 @@ def test_the_time_of_a_sample_is_when_it_was_sent(lead, as_role):
     assert township.post(f"/leads/{lead}/sample", form_of(page, f"/leads/{lead}/sample")).status_code == 302
     with as_role("superuser") as db:
         assert db.execute("SELECT sampled_at FROM lead_sampled").fetchall() == [(sent_at,)]
+
+
+def test_who_was_overtaken_by_a_move_loses_nothing(lead, as_role):
+    """The duty went to another village while the page was open: the answer waits for the desk above, and no stranger plants one."""
+    village, township, said = signed_in("cun"), signed_in("zhen"), {**AT_HOME, "fact_id": str(ids.new_id())}
+    with as_role("superuser") as db:
+        other = db.execute(
+            "SELECT u.id FROM unit u JOIN region r ON r.id = u.region_id WHERE u.kind = 'village' AND r.parent_id ="
+            " (SELECT region_id FROM unit WHERE id = %s) AND u.id <> %s ORDER BY u.id LIMIT 1",
+            (access.post_of("zhen").unit_id, access.post_of("cun").unit_id),
+        ).fetchone()[0]
+        # As when a better address is learnt: the duty lies in another village by now.
+        db.execute(
+            "UPDATE loop SET owner = %s, scope = (SELECT s.scope FROM unit u JOIN region_scope s ON s.region_id = u.region_id"
+            " WHERE u.id = %s LIMIT 1) WHERE kind = 'leads.verify'", (other, other),
+        )  # fmt: skip
+    before = facts(as_role)
+    refused = village.post(f"/leads/{lead}/act", said)
+    assert refused.status_code == 409
+    assert "内容已经留下" in refused.content.decode()
+    assert [row[1] for row in kept(as_role)] == ["moved"]
+    assert facts(as_role) == before
+    page = township.get("/late").content.decode()
+    assert "已经改由别的单位管" in page
+    assert township.post(f"/leads/{lead}/act", form_of(page, f"/leads/{lead}/act")).status_code == 302
+    assert facts(as_role) == before + 1
+    # A person out of sight: the same answer as for nobody, and nothing is kept.
+    assert signed_in("xian").post(f"/leads/{lead}/act", {**AT_HOME, "fact_id": str(ids.new_id())}).status_code == 404
+    assert len(kept(as_role)) == 1

@@ -55,13 +55,30 @@ class Behind:
     post: int | None
 
 
-def kept(describe: Describe, field: str = "fact_id") -> Callable:
-    """Marks a view whose POST is a record with an id in `field`. `describe` runs in the reader's scope and refuses what is out of it."""
+def kept(describe: Describe, permission: Callable[[Mapping[str, Any]], Permission], field: str = "fact_id") -> Callable:
+    """Marks a view whose POST is a record with an id in `field`, by those who hold `permission` (of the address' names).
+
+    `describe` runs in the reader's scope and refuses what is out of it. What somebody sends about a person in sight whose
+    duty has gone to others meanwhile is kept as well, and refused as `moved_kept`.
+    """
 
     def mark(view: Callable) -> Callable:
         @functools.wraps(view)
         def run(request: HttpRequest, *args: Any, **names: Any) -> HttpResponse:
-            return view(request, *args, **names)
+            try:
+                return view(request, *args, **names)
+            except Refused as refused:
+                if request.method != "POST" or refused.code != "not_permitted" or not request.post.may(permission(names)):
+                    raise
+                with scope.acting(scope.of(request.post, read_only=True)), transaction.atomic():
+                    describe(request, names, request.POST)  # refuses who is out of sight: of them nothing is kept
+                if keep(request, Behind(request.standing.id, request.post.id), "moved") is None:
+                    raise
+                raise Refused(
+                    "moved_kept",
+                    "这件事已经改由别的单位管，刚才填的没有记上；内容已经留下，等现在管的单位或上级确认。",
+                    "Another unit answers for this by now; what you sent is not recorded. It was kept for that unit or the desk above.",
+                ) from refused
 
         run.kept = (describe, field)  # type: ignore[attr-defined]
         return run
@@ -94,8 +111,11 @@ WHERE (SELECT count(*) FROM late_entry WHERE sign_in = %(sign_in)s) < %(most)s O
 """
 
 
-def keep(request: HttpRequest, behind: Behind) -> int | None:
-    """Keep what a POST says; the entry's number. None when it names no record, or its sign-in has sent too many."""
+def keep(request: HttpRequest, behind: Behind, why: str = "") -> int | None:
+    """Keep what a POST says; the entry's number. None when it names no record, or its sign-in has sent too many.
+
+    `why`: for what reason it is not recorded, where the sign-in itself holds.
+    """
     _match, marks = _marks(request.path_info)
     try:
         entry = UUID(request.POST.get(marks[1], ""))
@@ -106,7 +126,7 @@ def keep(request: HttpRequest, behind: Behind) -> int | None:
     row = SignIn.objects.filter(id=behind.sign_in).first()
     if row is None or entry.version != 7 or len(text) > BYTES_MAX:
         return None
-    why = row.ended_why or ("locked" if row.locked_at else "post_ended")
+    why = why or row.ended_why or ("locked" if row.locked_at else "post_ended")
     digest = secrets.keyed("late", f"{request.path}\0{text.decode()}")
     with transaction.atomic(), engine(), connection.cursor() as cursor:
         cursor.execute(_PLACE, {"officer": row.officer_id, "post": behind.post, "today": clock.today()})

@@ -23,6 +23,7 @@ WHY = {
     "device_revoked": gettext_lazy("手机已停用，之后交来的：先打电话问本人"),
     "account_ended": gettext_lazy("账号已停用，之后交来的"),
     "post_ended": gettext_lazy("岗位已结束，之后交来的"),
+    "moved": gettext_lazy("交来的时候，这件事已经改由别的单位管"),
     "elsewhere": gettext_lazy("从另一台设备交来的，可能不是本人：先打电话问本人"),
 }
 _OTHER = gettext_lazy("登录结束以后交来的")

@@ -52,7 +52,7 @@ def _days(listed: datetime | None) -> tuple[list[dict[str, Any]], list[dict[str,
     )
 
 
-@late.kept(told.answer)
+@late.kept(told.answer, lambda _names: Permission.LEAD_VERIFY)
 @require_http_methods(["GET", "HEAD", "POST"])
 def act(request: HttpRequest, lead: UUID) -> HttpResponse:
     """One call or visit: the page, and its answer."""

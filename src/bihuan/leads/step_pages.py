@@ -32,7 +32,7 @@ STEPS: dict[str, dict[str, Any]] = {
 }
 
 
-@late.kept(told.step)
+@late.kept(told.step, lambda names: STEPS[names["name"]]["permission"])
 @require_http_methods(["GET", "HEAD", "POST"])
 def step(request: HttpRequest, lead: UUID, name: str) -> HttpResponse:
     """A plain form for what comes after the verification."""
