@@ -267,3 +267,39 @@ def test_a_refused_list_is_told_its_columns(city, acting):
         jobs.process_waiting()
     assert "column_unclear" in html_of(desk, forgotten)
     assert client("zhen").get(f"{where}/mapping").status_code == 404
+
+
+def test_a_roll_sent_as_a_list_is_named_and_taken_only_if_somebody_says_so(city, acting):
+    desk, given = client("shi"), people("roll", 2)
+    lines = [["户主", "姓名", "身份证", "手机"], *([one.name, one.name, one.doc, one.phone] for one in given)]
+    form = {
+        "act": act_in(html_of(desk, "/intake/upload")),
+        "source": "community",
+        "unclassified": "yes",
+        "file": SimpleUploadedFile("台账.csv", csv([*lines, ["填表人：张三"]]).encode()),
+    }
+    where = desk.post("/intake/upload", form).headers["Location"]
+    with acting("work"):
+        jobs.process_waiting()
+    html = html_of(desk, where)
+    assert "list_of_households" in html
+    assert "人房台账" in html
+    assert f'href="{where}/mapping"' in html
+    said = {"act": act_in(html_of(desk, f"{where}/mapping")), "column-0-1": "name", "column-0-2": "doc", "column-0-3": "phone"}
+    again = desk.post(f"{where}/mapping", said).headers["Location"]
+    with acting("work"):
+        jobs.process_waiting()
+    html = html_of(desk, again)
+    assert re.findall(r'<span class="value number">([\d,]+)</span>', html)[:2] == ["2", "2"]
+    assert "没有当作人员（行号）：4" in html, "the line that was left out is named"
+
+
+def test_every_fault_of_the_first_refused_rows_is_named_with_its_cell(city):
+    one, two, three = people("faults", 3)
+    lines = [HEAD, one.cells(), [two.name, two.doc[:17], "123", two.origin, "昨天", two.address], [three.name, "", "", "", "", ""]]
+    file, accounts, _ = take_in("faults.xlsx", book({"甲": lines, "乙": [HEAD]}), "unit")
+    assert accounts["rejected"] == 2
+    wanted = [("甲!B3", "id_length"), ("甲!E3", "date_unreadable"), ("甲!C3", "phone_bad"), ("甲!B4", "no_identity")]
+    assert queries.refused_cells(post(), file.id, 20) == wanted
+    assert queries.refused_cells(post(), file.id, 1) == wanted[:3]
+    assert all(sentence_of(code) and "?" not in sentence_of(code) for _, code in wanted)

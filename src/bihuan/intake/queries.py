@@ -43,3 +43,17 @@ def rows(post, file: int) -> list[dict[str, Any]]:
             (file,),
         )
         return [dict(zip(("sheet", "row", "outcome", "reason", "subject"), row, strict=True)) for row in cursor.fetchall()]
+
+
+def refused_cells(post, file: int, most: int) -> list[tuple[str, str]]:
+    """(cell, code) of the first refused rows of a file, all reasons of each, in the order of the file."""
+    with scope.acting(scope.of(post, read_only=True)), transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT said.cell, said.code FROM (
+              SELECT no, cells, reasons FROM intake_row WHERE file = %s AND outcome = 'rejected' ORDER BY no LIMIT %s) r
+            CROSS JOIN LATERAL unnest(r.cells, r.reasons) WITH ORDINALITY AS said(cell, code, place) ORDER BY r.no, said.place
+            """,
+            (file, most),
+        )
+        return cursor.fetchall()

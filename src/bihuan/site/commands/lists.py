@@ -12,6 +12,7 @@ from bihuan.kernel.refused import Refused
 from bihuan.kernel.text import inert
 from bihuan.site.cli import Run, command
 
+REFUSED_TOLD = 20  # rows whose faults are named on the terminal
 _FIELDS = ["sheet", "row", "outcome", "reason", "subject"]
 
 
@@ -28,6 +29,7 @@ def register(cli: click.Group) -> None:
         """导入名单，逐行给出结果 / take in a list; the five counts add up to its rows."""
         from bihuan.access import queries as access
         from bihuan.intake import actions, queries
+        from bihuan.intake.pages import sentence_of
         from bihuan.kernel import ids
         from bihuan.policy import queries as policy
 
@@ -52,6 +54,10 @@ def register(cli: click.Group) -> None:
         )
         for reason, n in accounts["reasons"].items():
             run.say(f"  退回原因 {reason}：{n}")
+        for cell, code in queries.refused_cells(post, file.id, REFUSED_TOLD):
+            run.say(f"    {cell} {sentence_of(code)} [{code}]")
+        if accounts["rejected"] > REFUSED_TOLD:
+            run.say(f"    …… 共退回 {accounts['rejected']} 行，其余见名单页 / the rest on the page of the list")
         return {"ok": True, "file": file.id, **accounts, "errors": errors}
 
     @cli.group("intake")
