@@ -157,6 +157,9 @@ def test_all_of_it_goes_and_everything_still_holds(over, tmp_path) -> None:
     for text in (html, json.dumps(said), json.dumps({"ok": True, "genuine": True, "final": False, "certificate": said})):
         file.write_text(text, "utf-8")
         assert read(file) == said
+    kept = Ending.objects.get(event=EVENT).certificate  # as the database gives it back
+    file.write_text(page(kept, final=True), "utf-8")
+    assert read(file) == kept == said
     file.write_text(html.replace("陈市平", "别人"), "utf-8")
     assert read(file) is None, "a page that says something else than what it carries"
     for text in ("<html>", "", "[]"):

@@ -57,6 +57,8 @@ def read(path: Path) -> dict[str, Any] | None:
         text = path.read_text("utf-8")
         said = json.loads(text.split(_DATA, 1)[1].split(_END, 1)[0] if _DATA in text else text)
         said = said["certificate"] if "genuine" in said else said  # as the command itself prints it
+        if not isinstance(said, dict) or "sha256" not in said:
+            raise ValueError("it is something else")
         return said if _DATA not in text or text in (page(said, final=True), page(said, final=False)) else None
     except (ValueError, LookupError, AttributeError, TypeError) as error:
         raise Refused(
@@ -99,5 +101,5 @@ def page(of: dict[str, Any], *, final: bool) -> str:
     return _PAGE.format(
         number=of["number"], status=escape(status), about=_rows(about), days=days, hashes=_rows(hashes, code=True),
         destroyed=_rows([(table, f"{n:,}") for table, n in of["destroyed"].items() if n], number=True), asked=signer(of["asked"]),
-        signed=signer(of["signed"]), data=_DATA + json.dumps(of, ensure_ascii=True, sort_keys=True).replace("<", "\\u003c") + _END,
+        signed=signer(of["signed"]), data=_DATA + json.dumps(of).replace("<", "\\u003c") + _END,
     )  # fmt: skip
