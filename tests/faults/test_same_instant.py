@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import polars as pl
@@ -252,3 +252,25 @@ def test_one_batch_says_the_same_twice_and_something_else_under_one_id(town) -> 
     )  # fmt: skip
     done = act(town.city, lambda by: record_many(toy.SEEN, frame, event=town.event, by=by, act=ids.new_id()))
     assert (done.n_new, done.n_known, done.n_conflict, len(done.opened)) == (2, 2, 1, 2)
+
+
+@pytest.mark.parametrize("off", [timedelta(days=-3), timedelta(hours=-8), timedelta(days=3), toy.BEGAN - datetime(1970, 1, 1, tzinfo=UTC)])
+def test_no_deadline_and_no_order_comes_from_a_devices_clock(town, off) -> None:
+    """Two devices, one of them with an absurd clock, also in the ids that it makes: what counts is when it was heard."""
+    person = toy.people(1)[0]
+    wrong = product_clock.now() - off
+    id = ids.derived_id(ids.lowest_id(wrong), "device", 7)
+
+    def send(by, kind=toy.SEEN, details=None, **more):
+        return record(kind, event=town.event, subject=person, details=details or seen(town), by=by, device=7, device_seq=1, **more)
+
+    done = act(town.village(), send, id=id, happened_at=wrong)
+    loop = Loop.objects.get(id=done.opened[0])
+    assert loop.due_at == product_clock.now() + HOUR
+    say(town, toy.TOLD, person, toy.Told("e1", "here", None))
+    assert (Loop.objects.get(id=loop.id).outcome, duty(toy.FOLLOW).due_at) == ("met", product_clock.now() + 3 * HOUR)
+    assert act(town.village(), send, id=id, happened_at=wrong).repeated
+    with server() as db:
+        assert db.execute("SELECT happened_at, received_at, device, device_seq FROM fact WHERE id = %s", [id]).fetchone() == (
+            wrong, product_clock.now(), 7, 1,
+        )  # fmt: skip
