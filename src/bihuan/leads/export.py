@@ -169,7 +169,8 @@ def _cells(row: Mapping[str, Any], duty: Mapping[str, Any], person: Any, whole: 
     place = row["place"] if isinstance(row["place"], str) else " ".join(row["place"])
     due = duty["due_at"].astimezone(clock.SHANGHAI).strftime("%m-%d %H:%M") if duty["due_at"] else ""
     name = person.name if person and person.name else row["name"]
-    cells = [str(duty["no"]), duty_lists.code(duty["id"]), name, row["what"], place, row["source"], row["owner"], due]
+    what = f"{row['what']}（{row['event']}）" if row["event"] else row["what"]
+    cells = [str(duty["no"]), duty_lists.code(duty["id"]), name, what, place, row["source"], row["owner"], due]
     if whole:
         cells += ["；".join(getattr(person, name)) if person else "" for name in ("docs", "phones", "addresses")]
     return [str(cell) for cell in cells]

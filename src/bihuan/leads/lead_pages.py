@@ -25,7 +25,7 @@ from bihuan.kernel import clock
 from bihuan.kernel.refused import Refused
 from bihuan.leads import queries, times
 from bihuan.leads.history import entry_of, is_voidable, links_of, reports_of, who_of
-from bihuan.leads.lines import act_url_of, answered_words, origin_of, place_of
+from bihuan.leads.lines import act_url_of, answered_words, event_of, origin_of, place_of
 from bihuan.leads.models import Lead
 from bihuan.leads.words import KINDS, MOVES, PURPOSES, SOURCES, day_words, say
 from bihuan.regions import queries as regions
@@ -73,6 +73,7 @@ def _lead_page(request: HttpRequest, lead_id: UUID, whole: Any) -> HttpResponse:
             "came_from": origin_of(lead) or "—",
             "arrived": _arrived(lead),
             "place": _where(lead, first, post, person),
+            "event": event_of(first) if first else "",
             "minor": bool(person and person.minor),
             "treatment": _treatment(standing),
         },

@@ -80,6 +80,7 @@ def lines(request: HttpRequest, duties: list[dict[str, Any]], now: datetime) -> 
                 "lead_url": f"/leads/{lead['id']}" if lead else "",
                 "place": place_of(duty, person, post),
                 "what": _what(duty, lead, now),
+                "event": event_of(duty),
                 "source": _("、").join(str(SOURCES.get(s, s)) for s in lead["sources"]) if lead else "",
                 "tries": contact.n_tries if contact and is_verify else 0,
                 "due_at": duty["due_at"],
@@ -100,6 +101,11 @@ def lines(request: HttpRequest, duties: list[dict[str, Any]], now: datetime) -> 
             }
         )
     return rows
+
+
+def event_of(duty: Mapping[str, Any]) -> str:
+    """The name of the duty's event where several are open: the same person may be asked the same for each; else ""."""
+    return _(duty["event_name"]) if duty["event_name"] else ""
 
 
 def _what(duty: Mapping[str, Any], lead: Mapping[str, Any] | None, now: datetime) -> str:
@@ -131,6 +137,7 @@ def head_of(request: HttpRequest, lead: Lead, duty: Mapping[str, Any], person: A
             "place": place_of(duty, person, request.post),
             "url": f"/leads/{lead.id}",
             "minor": bool(person and person.minor),
+            "event": event_of(duty),
         },
         "due_at": duty["due_at"],
         "paused": queries.is_paused(duty, clock.now()),
