@@ -80,13 +80,14 @@ class Filter:
         return " AND ".join(where), given
 
 
+# The event is named only where several are open: where a reader could mix them up.
 DUTY = """
 SELECT l.id, l.event, l.kind, l.subject, l.key, l.owner, l.assignee, l.offered_to, l.offered_until, l.due_at, l.opened_at,
        l.closed_at, l.outcome, l.pack, l.scope, coalesce(c.root, l.subject) AS root,
        o.name AS owner_name, o.phone AS owner_phone, a.name AS assignee_name, g.name AS offered_name,
        r.name AS region_name, r.level AS region_level, p.name AS parent_name,
        CASE WHEN (SELECT count(*) FROM event x WHERE x.ended_on IS NULL) > 1
-            THEN (SELECT e.name FROM event e WHERE e.id = l.event) ELSE '' END AS event_name  -- only where a reader could mix them up
+            THEN (SELECT e.name FROM event e WHERE e.id = l.event) ELSE '' END AS event_name
 FROM loop l LEFT JOIN cluster c ON c.subject = l.subject
 JOIN unit o ON o.id = l.owner LEFT JOIN officer a ON a.id = l.assignee LEFT JOIN unit g ON g.id = l.offered_to
 JOIN region r ON r.id = l.region LEFT JOIN region p ON p.id = r.parent_id
