@@ -18,7 +18,7 @@ def register(cli: click.Group) -> None:
     @command(regions, "units", role="work")
     @click.argument("text")
     def units(run: Run, text: str) -> dict[str, Any]:
-        """按名称查单位编号 / units whose name holds TEXT, with their numbers."""
+        """按名称查单位编号、地区编号和区划代码 / units whose name holds TEXT: number, name, kind, number and code of the region."""
         from bihuan.regions.models import Unit
 
         rows = [
@@ -26,18 +26,20 @@ def register(cli: click.Group) -> None:
             for u in Unit.objects.select_related("region").filter(name__contains=text).order_by("id")[:50]
         ]
         for row in rows:
-            run.say("  ".join(str(v) for v in row.values()))
+            run.say(f"{row['unit']}  {row['name']}  {row['kind']}  地区 / region {row['region']}  {row['division']}")
         return {"ok": True, "units": rows}
 
     @command(regions, "recode", role="work", acts=True)
     @click.argument("region", type=int)
     @click.argument("scope", type=int)
     def recode(run: Run, region: int, scope: int) -> dict[str, Any]:
-        """自今天起把 REGION（含下级）划到新代码 SCOPE / put a region under another jurisdiction code from today."""
+        """自今天起把 REGION（编号或12位区划代码，含下级）划到新代码 SCOPE / put a region (number or 12-digit code) under another code."""
         from bihuan.access import queries as access
         from bihuan.kernel import ids
         from bihuan.loops import jurisdiction
+        from bihuan.regions import queries
 
+        region = queries.by_division([region]).get(region, region)
         done = jurisdiction.recode(by=access.post_of(run.as_login), region=region, new_scope=scope, act=ids.new_id())
         run.say(f"{done.n_rescoped} 件事项换了辖区代码，{done.n_reassigned} 件换了承办单位")
         return {"ok": True, **dataclasses.asdict(done)}
