@@ -327,3 +327,17 @@ def test_a_sample_is_recorded_in_the_sheet_and_a_refused_one_says_why(five, sign
     page.locator("main button.main").click()
     page.wait_for_url("**/duties")
     assert "已保存：" in page.locator(".toast").inner_text()
+
+
+def test_on_an_older_screen_a_line_of_work_stays_a_line(five, sign_in):
+    """The people are on four kinds of lists: their names may not push the act into a column of single characters."""
+    from tests.browser.made_up import HEAD as head
+
+    for source in ("data", "unit", "telecom"):
+        take_in(f"{source}.csv", (head + "".join(line(n) for n in range(1, 6))).encode(), source)
+    page = sign_in("zhen", 1024, 768)
+    page.goto(page.url + "?state=all")
+    rows = [row.bounding_box()["height"] for row in page.locator("#work tbody tr").all()]
+    assert len(rows) == 5
+    assert max(rows) <= 80
+    assert not scrolls_sideways(page)
