@@ -200,7 +200,7 @@ def test_a_relay_is_pasted_and_accounted_for(city, acting):
     text = (
         "#接龙\r\n板桥社区返乡登记\r\n"
         + "".join(f"{i}. {one.name} {one.phone} 8.26 从上海市回\r\n" for i, one in enumerate(given, 1))
-        + "4. 无名氏 2组\r\n"
+        + "4. 无名氏\r\n5. 仲来来 2组 8.26 从上海市回\r\n6、仲来来，2组，8月26日，上海市\r\n"
     )
     form = {"act": act_in(html_of(township, "/intake/upload")), "source": "community", "unclassified": "yes"}
     nothing = township.post("/intake/upload", form)
@@ -213,8 +213,10 @@ def test_a_relay_is_pasted_and_accounted_for(city, acting):
     with acting("work"):
         assert jobs.process_waiting() == 1
     html = html_of(township, where)
-    assert re.findall(r'<span class="value number">([\d,]+)</span>', html) == ["4", "3", "0", "0", "0", "1"]
+    assert re.findall(r'<span class="value number">([\d,]+)</span>', html) == ["6", "4", "0", "0", "1", "1"]
     assert "no_identity" in html
+    # Who gave only a name and a group is the village's to ask.
+    assert "仲*来" in html_of(client("cun"), "/duties?limit=200")
 
 
 def test_progress_tells_speed_and_time_left(city):

@@ -31,7 +31,13 @@ def _(p):
 @sheet("relay_without_numbers_of_phones.txt", "community")
 def _(p):
     text = TITLE + "".join(f"{i}. {one.name} {i}组 8.{one.day.day} 从{one.origin}回 大巴\n" for i, one in enumerate(p, 1))
-    return {"data": text.encode("gb18030"), "people": [], "rejected": {"no_identity": 6}}
+    return {"data": text.encode("gb18030"), "people": [one.told("name", "origin", "day") for one in p]}
+
+
+@sheet("relay_without_groups.txt", "community")
+def _(p):
+    text = TITLE + "".join(f"{i}. {one.name} 8.{one.day.day} 从{one.origin}回 大巴\n" for i, one in enumerate(p, 1))
+    return {"data": text.encode(), "people": [], "rejected": {"no_identity": 6}}
 
 
 @sheet("relay_without_mark.txt", "community")

@@ -1,7 +1,7 @@
 """From checked rows to evidence: alias ids, blind indexes, what a document tells. No database.
 
 The id of an alias is an HMAC of its evidence, shaped as a UUID (version 8) whose two highest bits tell the kind:
-00 document, 01 name with phone, 10 phone. So better evidence has the smaller id.
+00 document, 01 name with phone, 10 phone, 11 name at a door. So better evidence has the smaller id.
 """
 
 from __future__ import annotations
@@ -17,10 +17,13 @@ from bihuan.identity.sounds import spoken
 from bihuan.kernel.crypto import Keys
 from bihuan.kernel.text import name_key
 
-DOCUMENT, NAME_PHONE, PHONE = 0, 1, 2
-# The first id of the second and third kind: SQL compares with them.
+DOCUMENT, NAME_PHONE, PHONE, NAME_DOOR = 0, 1, 2, 3
+# The first id of the second, third and fourth kind: SQL compares with them.
 FIRST_NAME_PHONE = UUID("40000000-0000-0000-0000-000000000000")
 FIRST_PHONE = UUID("80000000-0000-0000-0000-000000000000")
+FIRST_NAME_DOOR = UUID("c0000000-0000-0000-0000-000000000000")
+# A house, a door, or the group of a village: more than which village it is.
+DOOR = r"[0-9零一二三四五六七八九十]+ *(?:号|室|栋|幢|单元|组|队|户|层|#)|[0-9]+-[0-9]+"
 # 港澳居民来往内地通行证: a letter and eight digits are the holder's for life, two more count the renewals (notes of the
 # Exit and Entry Administration on the number's form), so that a renewed permit is the same evidence.
 _RENEWED_PERMIT = r"^([HM]\d{8})\d{2}$"
@@ -28,7 +31,7 @@ RESIDENT_ID = r"^[1-9]\d{5}(18|19|20|21)\d{2}(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01]
 
 
 def kind_of(alias: UUID) -> int:
-    """DOCUMENT, NAME_PHONE or PHONE."""
+    """DOCUMENT, NAME_PHONE, PHONE or NAME_DOOR."""
     return alias.int >> 126
 
 
@@ -50,7 +53,9 @@ def evidence(rows: pl.DataFrame, keys: Keys, *, adult_years: int, on: date) -> p
     `rows`: row, name, doc, doc_kind?, phone, address? (checked and normalised by intake; empty text = null).
     Added: subject (text of the alias id), name_key, pinyin, initials, phone_idx, address_idx (bytea as text of COPY), birth_year, sex,
     minor (younger than `adult_years` on the day `on`; null where no resident ID tells).
-    ValueError when a row has neither document nor phone.
+    The evidence of a row is its document, else its name with its phone, else its phone, else its name at a door (an
+    address that tells more than a village): that one never links by itself, an officer may join it.
+    ValueError when a row has none of these.
     """
     missing = [pl.lit(None, pl.String).alias(c) for c in ("doc_kind", "address") if c not in rows.columns]
     frame = rows.select("row", "name", "doc", "phone", *(c for c in ("doc_kind", "address") if c in rows.columns)).with_columns(*missing)
@@ -60,12 +65,14 @@ def evidence(rows: pl.DataFrame, keys: Keys, *, adult_years: int, on: date) -> p
     frame = _spoken(_mapped(frame, "name", "name_key", _name_keys))
     named = pl.col("name_key").is_not_null()
     kind = pl.when(pl.col("doc").is_not_null()).then(DOCUMENT).when(named & pl.col("phone").is_not_null()).then(NAME_PHONE)
-    frame = frame.with_columns(kind.when(pl.col("phone").is_not_null()).then(PHONE).otherwise(None).alias("kind"))
+    at_door = named & pl.col("address").str.contains(DOOR)
+    frame = frame.with_columns(kind.when(pl.col("phone").is_not_null()).then(PHONE).when(at_door).then(NAME_DOOR).alias("kind"))
     if frame["kind"].null_count():
-        raise ValueError("a row has neither document nor phone: intake refuses it as no_identity")
+        raise ValueError("a row has neither document nor phone nor a name at a door: intake refuses it as no_identity")
     said = (
         pl.when(pl.col("kind") == DOCUMENT).then(pl.format("0{}", pl.col("doc").str.replace(_RENEWED_PERMIT, "$1")))
         .when(pl.col("kind") == NAME_PHONE).then(pl.format("1{}\x1f{}", "name_key", "phone"))
+        .when(pl.col("kind") == NAME_DOOR).then(pl.format("3{}\x1f{}", "name_key", "address"))
         .otherwise(pl.format("2{}", "phone"))
     )  # fmt: skip
     frame = frame.with_columns(said.alias("said"))

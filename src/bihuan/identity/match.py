@@ -112,7 +112,7 @@ def match(rows: pl.DataFrame, *, event: int, by, act: UUID, adult_years: int, on
     `rows`: row, name, doc, phone, and where there are doc_kind, address (text, null where missing; checked by intake).
     `on`: the event's opening day, on which a person of `adult_years` is an adult. `by`: a Post; the caller has decided
     that it may. The same rows again change nothing. The number of statements does not depend on the number of rows.
-    ValueError when a row has neither document nor phone.
+    ValueError when a row has neither document nor phone nor a name at a door.
     """
     lines = evidence(rows, keys.installation(), adult_years=adult_years, on=on)
     if lines.is_empty():

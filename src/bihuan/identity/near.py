@@ -25,6 +25,7 @@ import psycopg
 from rapidfuzz.distance import DamerauLevenshtein
 
 from bihuan.identity import keys
+from bihuan.identity.evidence import DOOR
 from bihuan.identity.evidence import FIRST_NAME_PHONE as N0
 from bihuan.identity.sealed import opened
 from bihuan.identity.sounds import blurred, spoken
@@ -39,7 +40,7 @@ PHONE, ADDRESS, DOCUMENT = "phone", "address", "document"
 
 _HAN = re.compile(r"[\u3400-\u9fff\U00020000-\U0003ffff]")
 _UNREAD = re.compile(r"[?*□■〓�＊？]")
-_DOOR = re.compile(r"[0-9零一二三四五六七八九十]+ *(?:号|室|栋|幢|单元|组|队|户|层|#)|[0-9]+-[0-9]+")
+_DOOR = re.compile(DOOR)
 
 
 def likeness(x: str, y: str) -> str:

@@ -15,6 +15,7 @@ from datetime import datetime
 import numpy as np
 import polars as pl
 
+from bihuan.identity.evidence import DOOR
 from bihuan.intake import reasons as codes
 from bihuan.intake import values
 from bihuan.intake.addresses import Resolver
@@ -334,9 +335,10 @@ def _with_reasons(
             add(documents.reason == code, code, "doc")
     add(times.bad, "date_unreadable", "arrived_at")
     add(phones.bad, "phone_bad", "phone")
-    add(
-        out.get_column("doc").is_null() & out.get_column("phone").is_null() & documents.reason.is_null() & ~phones.bad, "no_identity", "doc"
-    )
+    nobody = out.get_column("doc").is_null() & out.get_column("phone").is_null() & documents.reason.is_null() & ~phones.bad
+    if table.relay:  # neighbours: a name and the group in the village tell whom the village has to ask
+        nobody &= ~(out.get_column("name").is_not_null() & out.get_column("address").str.contains(DOOR).fill_null(False))
+    add(nobody, "no_identity", "doc")
     for field, most in TEXT_MAX.items():
         if field in at and (out.get_column(field).str.len_bytes().max() or 0) > most:  # hardly ever: signs are counted only then
             add(out.get_column(field).str.len_chars() > most, "cell_too_long", field)

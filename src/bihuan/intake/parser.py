@@ -207,6 +207,7 @@ def _described(table: Table) -> dict[str, Any]:
         "date_1904": table.date_1904,
         "month_first": table.month_first,
         "recognised": table.recognised,
+        "relay": table.relay,
         "notes": list(table.notes),
     }
 

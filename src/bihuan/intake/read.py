@@ -55,8 +55,9 @@ class Table:
     i from 0, and `k<i>` (TEXT, NUMBER, DATE, OTHER) only for columns in which not every cell is text. Blank lines are
     still in. `header_row` is the last line of the head, 0 where there is none. `formulas` are cell addresses without
     the sheet; `several` says whether the file has more than one sheet (addresses then name it).
-    `recognised`: False where nothing looked like the head of a list (only with `anyway`); the
-    first filled line then stands for the head. `month_first`: 3/4/2022 is the 4th of March, as the sender's form has it.
+    `recognised`: False where nothing looked like the head of a list (only with `anyway`); the first filled line then
+    stands for the head. `relay`: a message in which the people of a village say who they are. `month_first`: 3/4/2022 is
+    the 4th of March, as the sender's form has it.
     """
 
     sheet: str
@@ -70,6 +71,7 @@ class Table:
     date_1904: bool = False
     month_first: bool = False
     recognised: bool = True
+    relay: bool = False
     notes: tuple[str, ...] = field(default=())
 
     def address(self, row: int, index: int) -> str:
@@ -283,7 +285,7 @@ def _read_text(data: bytes, name: str, counted: Callable[[int], None] | None, *,
     beginning = data[:_BEGINNING].decode(errors="ignore")
     if len(data) <= RELAY_BYTES_MAX and relay.is_relay(beginning.splitlines()[:HEAD_LINES]):
         frame = relay.parse(data.decode())
-        return Table("", 0, _columns(list(relay.HEADS), len(relay.HEADS), "", 1, False), frame)
+        return Table("", 0, _columns(list(relay.HEADS), len(relay.HEADS), "", 1, False), frame, relay=True)
     if len(data) <= RELAY_BYTES_MAX:
         aligned = _aligned(data)
         if aligned is not None:

@@ -2,7 +2,8 @@
 
 `1. 王琪芳 3组 8.26 从河南省郑州市回 G` and `4、宋志，1组，8月28号，上海市，电话13800000000` say the same things in another order. What
 is surely something (a phone, an ID number, a day, a place from which) goes into its column; all else stays as a remark.
-Nothing is guessed: who gives neither phone nor document is a refused row with that reason.
+Nothing is guessed. Who gives neither phone nor document is known by the name with the village and the group (`evidence`: a
+name at a door), and is a refused row with that reason where the message names no village or the line no group.
 """
 
 from __future__ import annotations

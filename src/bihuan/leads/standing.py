@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from django.db import connection, transaction
 
-from bihuan.identity.evidence import FIRST_PHONE
+from bihuan.identity.evidence import FIRST_NAME_DOOR, FIRST_PHONE
 from bihuan.kernel import clock
 from bihuan.leads.loops import VERIFY
 
@@ -50,7 +50,8 @@ _COUNTED = {
 
 _SEEN = f"""
 INSERT INTO standing (event, what, unit, asked, n, tries, at)
-SELECT le.event, '{SEEN}:' || CASE WHEN c.root >= %(first_phone)s::uuid THEN '#' ELSE '' END || array_to_string(le.sources, '+'),
+SELECT le.event, '{SEEN}:' || CASE WHEN c.root >= %(first_phone)s AND c.root < %(first_name_door)s THEN '#' ELSE '' END
+         || array_to_string(le.sources, '+'),
        coalesce(le.desk, {NOWHERE}), 0, count(*), 0, %(now)s
 FROM lead le JOIN cluster c ON c.subject = le.subject WHERE le.merged_into IS NULL AND le.n_reports > 0 GROUP BY 1, 2, 3
 """
@@ -76,7 +77,7 @@ def count() -> None:
                 {"now": now, "soon": now + SOON},
             )
         cursor.execute("DELETE FROM standing WHERE what >= %s AND what < %s", (f"{SEEN}:", f"{SEEN};"))
-        cursor.execute(_SEEN, {"now": now, "first_phone": FIRST_PHONE})
+        cursor.execute(_SEEN, {"now": now, "first_phone": FIRST_PHONE, "first_name_door": FIRST_NAME_DOOR})
         _stamp(cursor, list(_COUNTED), now)
 
 

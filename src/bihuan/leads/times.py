@@ -23,7 +23,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from bihuan.identity.evidence import FIRST_PHONE
+from bihuan.identity.evidence import FIRST_NAME_DOOR, FIRST_PHONE
 from bihuan.kernel import clock
 from bihuan.kernel.refused import Refused
 from bihuan.leads.facts import CALL_STARTED, CONTACT_TRIED, LEAD_REPORTED, LEAD_SAMPLED, LEAD_VERIFIED
@@ -61,7 +61,7 @@ class Cut:
         given: dict[str, Any] = {
             "event": self.event, "at": self.at, "since": self.since, "lead": self.lead, "verify": VERIFY.name, "reported": LEAD_REPORTED.name,
             "signs": SIGNS,
-            "asked": [VERIFY.name, SAMPLE.name, REFER.name], "first_phone": FIRST_PHONE,
+            "asked": [VERIFY.name, SAMPLE.name, REFER.name], "first_phone": FIRST_PHONE, "first_name_door": FIRST_NAME_DOOR,
         }  # fmt: skip
         sealed: dict[str, str] = {}
         for fact in ("f", "hf", "sf"):
@@ -110,7 +110,7 @@ signs AS MATERIALIZED (
   WHERE {f_sealed} AND {stands} AND v.key = {episode}),
 -- Everything that is known of each arrival, one under the other and then gathered: a join of these would trust the planner's guesses.
 told (lead, duty, owner, is_number, source, first_at, arrived_at, sign_at, tried, found, is_end, closed_at) AS (
-  SELECT id, duty, owner, root >= %(first_phone)s::uuid, NULL::text, NULL::timestamptz, NULL::timestamptz, NULL::timestamptz, NULL::text, NULL::text, FALSE, NULL::timestamptz FROM v
+  SELECT id, duty, owner, root >= %(first_phone)s::uuid AND root < %(first_name_door)s::uuid, NULL::text, NULL::timestamptz, NULL::timestamptz, NULL::timestamptz, NULL::text, NULL::text, FALSE, NULL::timestamptz FROM v
   UNION ALL SELECT lead, NULL, NULL, NULL, source, first_at, arrived_at, NULL, NULL, NULL, FALSE, NULL FROM said
   UNION ALL SELECT lead, NULL, NULL, NULL, NULL, NULL, NULL, received_at, tried, found, FALSE, NULL FROM signs
   UNION ALL SELECT lead, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, TRUE, closed_at FROM duties),

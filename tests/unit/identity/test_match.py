@@ -43,6 +43,22 @@ def test_a_second_adult_holder_dissolves_the_link_of_a_phone(world):
     assert len(set(roots(world.bring([(None, None, "13800000001"), ("王小梅", ADULT, None)])))) == 2
 
 
+def test_a_name_at_a_door_is_a_person_of_its_own_until_somebody_says_more(world, acting):
+    """Not linked by itself to the same name there with a document: that is asked; the same said again is the same person."""
+    at_door = ("王小梅", None, None, "朐山村委会3组")
+    alone = world.bring([at_door, ("王小妹", None, None, "朐山村委会3组"), ("王小梅", None, None, "朐山村委会4组")])
+    assert len(set(roots(alone))) == 3
+    assert alone.aliases.to_list() == roots(alone)
+    known = world.bring([("王小梅", ADULT, "13800000001", "朐山村委会3组"), (None, None, "13800000001", None), at_door])
+    assert known.n_new_persons == 1
+    assert roots(alone)[0] not in known.relinked
+    assert roots(known)[0] == roots(known)[1]
+    assert roots(known)[2] == roots(alone)[0]
+    with acting("work"):
+        assert {(str(d.a), str(d.b)) for d in queries.doubts()} >= {(roots(alone)[0], roots(known)[0])}
+        assert queries.link_gaps() == queries.cluster_gaps() == []
+
+
 def test_children_do_not_hold_a_phone(world):
     child = world.bring([(None, None, "13800000001"), ("王宝", CHILD, "13800000001")])
     assert len(set(roots(child))) == 2
