@@ -65,17 +65,13 @@ def parts() -> list[Part]:
 def plan() -> list[Rows]:
     """All rows in the order in which they go: the modules', then contents of facts by kind, then the facts."""
     of_event = "SELECT f.id FROM fact f WHERE f.event = %(event)s AND f.kind <> ALL(%(kept)s)"
-    details = sorted({kind.table for kind in kinds.kinds().values() if kind.name not in KEPT and _is_there(kind.table)})
+    details = sorted({kind.table for kind in kinds.kinds().values() if kind.name not in KEPT} & {*connection.introspection.table_names()})
     return [
         *(rows for part in parts() for rows in part.rows),
         *(Rows(table, f"t.fact IN ({of_event} AND f.kind = ANY(%(kinds_of_{table})s))") for table in details),
         Rows("conflict", f"t.fact IN ({of_event})"),
         Rows("fact", "t.event = %(event)s AND t.kind <> ALL(%(kept)s)"),
     ]  # fmt: skip
-
-
-def _is_there(table: str) -> bool:
-    return table in connection.introspection.table_names()
 
 
 def _parameters(event: int) -> dict:
