@@ -13,10 +13,6 @@ from uuid import UUID
 from django.db import connection
 from psycopg.pq import TransactionStatus
 
-# The lock of a person, whichever of the aliases is named: the last eight bytes of the first among them.
-_PERSON = """SELECT pg_advisory_xact_lock(('x' || right(replace(coalesce((SELECT root FROM cluster WHERE subject = '{0}'), '{0}')::text,
-  '-', ''), 16))::bit(64)::bigint)"""
-
 
 @contextmanager
 def engine(hold: UUID | None = None) -> Iterator[None]:
@@ -29,7 +25,7 @@ def engine(hold: UUID | None = None) -> Iterator[None]:
     depth = getattr(connection, "bihuan_engine_depth", 0)
     wanted = ["SET LOCAL ROLE bihuan_engine"] if depth == 0 else []
     if hold is not None:
-        wanted.append(_PERSON.format(UUID(str(hold))))
+        wanted.append(f"SELECT hold_person('{UUID(str(hold))}')")
     if wanted:
         with connection.cursor() as cursor:
             cursor.execute("; ".join(wanted))
