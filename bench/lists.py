@@ -106,7 +106,8 @@ def _fill(report: Report, server: psycopg.Connection, rows: int, checkpoint: int
         ).fetchall()
     ]
     lines = made_up.make(rows * 4 // 3 + 4).lines
-    people = pl.DataFrame([line.split(",")[:3] for line in dict.fromkeys(lines)], schema=["name", "doc", "phone"], orient="row").head(rows)
+    people = pl.DataFrame([line.split(",")[:3] for line in lines], schema=["name", "doc", "phone"], orient="row")
+    people = people.unique("doc", keep="first", maintain_order=True).head(rows)
     people = people.with_row_index("row").with_columns(address=pl.lit(None, pl.String), doc_kind=pl.lit("resident"))
     for start in range(0, people.height, BATCH):
         part = people.slice(start, BATCH)
