@@ -199,7 +199,7 @@ def _resting(dice: random.Random, post: Any, here: int) -> list[str]:
     from bihuan.kernel import ids
     from bihuan.leads import actions
     from bihuan.leads.facts import Found
-    from bihuan.loops.handle import Done
+    from bihuan.loops.record import Done
     from bihuan.site import setup
 
     a, b = _roots(dice, 2)

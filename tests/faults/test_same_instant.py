@@ -21,7 +21,7 @@ from bihuan.access.action import action
 from bihuan.kernel import clock as product_clock
 from bihuan.kernel import ids
 from bihuan.kernel.refused import Refused
-from bihuan.loops import handle, jurisdiction, verify
+from bihuan.loops import handle, jurisdiction, verify, withdraw
 from bihuan.loops.declare import After
 from bihuan.loops.models import Fired, Loop
 from bihuan.loops.record import record, record_many
@@ -216,7 +216,7 @@ def test_what_is_owed_again_lies_where_the_place_lies_now(town, founded) -> None
     told = say(town, toy.TOLD, before.subject, toy.Told("e1", "here", None))
     founded[2].advance(24 * HOUR)
     jurisdiction.recode(by=town.city, region=before.region, new_scope=320706009009, act=ids.new_id())
-    act(town.city, handle.void, fact=told.fact, reason="打错人", act=ids.new_id())
+    act(town.city, withdraw.void, fact=told.fact, reason="打错人", act=ids.new_id())
     again = duty()
     assert (again.region, again.owner) == (before.region, before.owner)
     assert again.scope == 320706009009000

@@ -24,6 +24,7 @@ from bihuan.ledger.models import Ending
 from bihuan.loops import ending, handle
 from bihuan.loops.tick import tick
 from bihuan.loops.verify import verify
+from bihuan.loops.writes import Handled
 from bihuan.policy import actions as policy
 from bihuan.policy import installation
 from bihuan.site import setup
@@ -53,7 +54,7 @@ def rows(sql: str, *parameters) -> list[tuple]:
 
 
 @action
-def waive(*, by, loops: list[int]) -> handle.Handled:
+def waive(*, by, loops: list[int]) -> Handled:
     return handle.waive(by=by, loops=loops, reason="疫情结束", act=ids.new_id())
 
 

@@ -12,7 +12,7 @@ from bihuan.access import queries as access
 from bihuan.access.action import action
 from bihuan.kernel import clock, ids
 from bihuan.leads.facts import LEAD_REPORTED, LeadReported, LeadSource
-from bihuan.loops import handle
+from bihuan.loops import handle, withdraw
 from bihuan.loops.record import record
 from bihuan.loops.tick import tick
 
@@ -96,7 +96,7 @@ def test_a_duty_owed_again_keeps_the_hours_of_its_class(evening, as_role, origin
     installation.forget()
     act = ids.new_id()
     assert action(handle.waive)(by=evening.by, loops=[loop], reason="误报", act=act).n == 1
-    assert action(handle.undo)(by=evening.by, act=act).n == 1
+    assert action(withdraw.undo)(by=evening.by, act=act).n == 1
     assert rungs(as_role) == again
     with as_role("superuser") as db:
         due_at = db.execute("SELECT due_at FROM loop WHERE closed_at IS NULL").fetchone()[0]

@@ -25,7 +25,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from bihuan.kernel import clock as product_clock
 from bihuan.kernel import ids
 from bihuan.kernel.refused import Refused
-from bihuan.loops import declare, facts, handle, tallies, verify
+from bihuan.loops import declare, facts, handle, tallies, verify, withdraw
 from bihuan.loops.record import deadline, record, record_many
 from bihuan.loops.tick import tick
 from bihuan.policy import pack as packs
@@ -524,12 +524,12 @@ class Days(RuleBasedStateMachine):
     def void(self, no) -> None:
         fact = self.pick(list(self.model.facts.values()), no)
         act = ids.new_id()
-        answer = as_action(self.town.city, handle.void, fact=fact.id, reason="r", act=act)
+        answer = as_action(self.town.city, withdraw.void, fact=fact.id, reason="r", act=act)
         if fact.voided:
             assert answer.code == "already_voided"
             return
         assert not isinstance(answer, Refused), answer
-        assert as_action(self.town.city, handle.void, fact=fact.id, reason="r", act=act).repeated
+        assert as_action(self.town.city, withdraw.void, fact=fact.id, reason="r", act=act).repeated
         self.model.withdraw({fact.id: ids.derived_id(act, facts.VOIDED.name, fact.id)}, act)
 
     @precondition(lambda self: any(f.kind is toy.TOLD for f in self.model.facts.values()))
@@ -538,7 +538,7 @@ class Days(RuleBasedStateMachine):
         fact = self.pick([f for f in self.model.facts.values() if f.kind is toy.TOLD], no)
         act, details = ids.new_id(), self.told(values)
         arguments = {"fact": fact.id, "details": details, "reason": "r", "act": act}
-        answer = as_action(self.town.city, handle.correct, **arguments)
+        answer = as_action(self.town.city, withdraw.correct, **arguments)
         if fact.voided:
             assert answer.code == "already_voided"
             return
@@ -549,7 +549,7 @@ class Days(RuleBasedStateMachine):
     @rule(no=PICK, last=st.booleans())
     def undo(self, no, last) -> None:
         what, act, post, done = self.acts[-1] if last else self.pick(self.acts, no)
-        answer = as_action(post, handle.undo, act=act)
+        answer = as_action(post, withdraw.undo, act=act)
         undo_act = ids.derived_id(act, "undo")
         if act in self.undone:
             assert answer.repeated
@@ -573,7 +573,7 @@ class Days(RuleBasedStateMachine):
         elif what == "waive":
             waived = ids.derived_id(act, facts.WAIVED.name, self.loops(done)[0])
             self.model.withdraw({waived: ids.derived_id(undo_act, facts.VOIDED.name, waived)}, undo_act)
-        assert as_action(post, handle.undo, act=act).repeated
+        assert as_action(post, withdraw.undo, act=act).repeated
 
     # Who is who.
 

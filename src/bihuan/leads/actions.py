@@ -18,7 +18,7 @@ from bihuan.leads.loops import REFER, RESULT, SAMPLE, VERIFY
 from bihuan.leads.models import Lead
 from bihuan.leads.reconcile import after_withdrawal
 from bihuan.ledger.facts import Decision
-from bihuan.loops import conflicts, handle
+from bihuan.loops import conflicts, handle, withdraw
 from bihuan.loops.record import Done, record
 from bihuan.policy import pack as packs
 from bihuan.regions import queries as regions
@@ -283,7 +283,7 @@ def waive(*, by, loops: list[int], reason: str, act: UUID, seen: dict[int, str] 
 @action
 def void(*, by, fact: UUID, reason: str, act: UUID):
     """Withdraw a record. Of a report, what the other reports tell still stands."""
-    done = handle.void(by=by, fact=fact, reason=reason, act=act)
+    done = withdraw.void(by=by, fact=fact, reason=reason, act=act)
     with engine(), connection.cursor() as cursor:
         cursor.execute("SELECT event, subject FROM fact WHERE id = %s AND kind = %s", (fact, facts.LEAD_REPORTED.name))
         report = cursor.fetchone()
@@ -299,7 +299,7 @@ def correct(*, by, fact: UUID, details, reason: str, act: UUID):
         cursor.execute("SELECT 1 FROM fact WHERE id = %s AND kind = %s", (fact, facts.LEAD_REPORTED.name))
         if cursor.fetchone():
             raise Refused("report_not_correctable", "名单上报的内容请作废后重新上报。", "Withdraw a report and send it again.")
-    return handle.correct(by=by, fact=fact, details=details, reason=reason, act=act)
+    return withdraw.correct(by=by, fact=fact, details=details, reason=reason, act=act)
 
 
 @action
@@ -320,4 +320,4 @@ def take_back_decision(*, by, question: str, reason: str, act: UUID):
 
 @action
 def undo(*, by, act: UUID):
-    return handle.undo(by=by, act=act)
+    return withdraw.undo(by=by, act=act)

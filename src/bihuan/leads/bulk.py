@@ -31,8 +31,9 @@ from bihuan.leads import facts
 from bihuan.leads.loops import RESULT, SAMPLE, VERIFY
 from bihuan.leads.models import BulkAct
 from bihuan.ledger.kinds import FactKind
-from bihuan.loops import handle
+from bihuan.loops import handle, withdraw
 from bihuan.loops import record as door
+from bihuan.loops.writes import BULK_MAX, Handled
 from bihuan.policy import pack as packs
 from bihuan.regions import queries as regions
 
@@ -400,8 +401,8 @@ def plan(*, by, act: UUID, loops: Sequence[int], said: Any, number: int | None, 
 
     Refuses: a verb that the post may not use, more than 10,000 duties, none at all.
     """
-    if len(loops) > handle.BULK_MAX:
-        raise Refused("bulk_too_large", f"一次最多处理{handle.BULK_MAX}件，请分批。", f"At most {handle.BULK_MAX} at a time; please split.")
+    if len(loops) > BULK_MAX:
+        raise Refused("bulk_too_large", f"一次最多处理{BULK_MAX}件，请分批。", f"At most {BULK_MAX} at a time; please split.")
     if not loops and not unread:
         raise Refused("nothing_said", "没有写要改什么。", "Nothing is said about any duty.")
     for name in {said["verb"]} if isinstance(said, Mapping) else {entry["verb"] for entry in said}:
@@ -610,8 +611,8 @@ def take_back(*, by, act: UUID) -> TakenBack | Refused:
 
 
 @action
-def undo_part(*, by, part: UUID) -> handle.Handled:
-    return handle.undo(by=by, act=part, leave_resting=True)
+def undo_part(*, by, part: UUID) -> Handled:
+    return withdraw.undo(by=by, act=part, leave_resting=True)
 
 
 def _done_parts(act: UUID) -> list[tuple[UUID, int]]:

@@ -22,7 +22,7 @@ from bihuan.kernel.text import halfwidth
 from bihuan.leads import queries
 from bihuan.leads.bulk import kept_until
 from bihuan.leads.models import DutyList
-from bihuan.loops.handle import BULK_MAX
+from bihuan.loops.writes import BULK_MAX
 
 _LETTERS = "ABCDEFGHJKLMNPQRSTUVWXY"  # 23, a prime: none that is read as a digit (I, O, Z)
 

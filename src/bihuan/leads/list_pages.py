@@ -21,7 +21,7 @@ from bihuan.leads.lines import lines
 from bihuan.leads.models import DutyList
 from bihuan.leads.words import KINDS, PURPOSES
 from bihuan.leads.work_pages import filter_of, picked, state_words, targets
-from bihuan.loops.handle import BULK_MAX
+from bihuan.loops.writes import BULK_MAX
 from bihuan.regions import queries as regions
 
 _MOVES = ("assign", "offer", "return", "accept", "decline", "reassign", "waive")

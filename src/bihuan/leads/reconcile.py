@@ -20,8 +20,9 @@ from bihuan.kernel import clock, ids
 from bihuan.leads.episodes import islands, summaries
 from bihuan.leads.facts import LEAD_REPORTED, LEAD_SPLIT
 from bihuan.leads.loops import VERIFY
-from bihuan.loops import clusters, handle
+from bihuan.loops import clusters, handle, withdraw
 from bihuan.loops.record import copy_frame, record_many
+from bihuan.loops.touched import touched
 from bihuan.policy import pack as packs
 from bihuan.regions import queries as regions
 
@@ -194,7 +195,7 @@ def after_withdrawal(event: int, subject: UUID, *, by, act: UUID) -> None:
         {"id": pl.String, "subject": pl.String},
     )
     for fact, of in splits.iter_rows():
-        handle.withdraw(UUID(fact), event=event, subject=UUID(of), region=None, reason="名单上报已作废", by=by, act=act)
+        withdraw.withdraw(UUID(fact), event=event, subject=UUID(of), region=None, reason="名单上报已作废", by=by, act=act)
 
 
 def _home(event: int) -> int:
@@ -209,8 +210,8 @@ def _worked_on(event: int, found: pl.DataFrame) -> set[str]:
     if several.is_empty():
         return set()
     loops = _open_duties(event, several.select("root", "key").unique())
-    touched = handle.touched([loop for loop, *_ in loops])
-    keys = {(root, key) for loop, kind, root, key, _ in loops if loop in touched and kind == VERIFY.name}
+    worked_on = touched([loop for loop, *_ in loops])
+    keys = {(root, key) for loop, kind, root, key, _ in loops if loop in worked_on and kind == VERIFY.name}
     return {lead for lead, root, key in several.select("lead", "root", "key").iter_rows() if (root, key) in keys}
 
 
@@ -285,11 +286,11 @@ def _merge_duties(event: int, ranked: pl.DataFrame, keepers: pl.DataFrame, by, a
         )
         standing = {(kind, root, key): loop for kind, root, key, loop in cursor.fetchall()}
     keep_key = {(root, key): keep for root, key, keep in pairs.select("root", "key", "keep_key").iter_rows()}
-    touched = handle.touched([loop for loop, *_ in lost])
+    worked_on = touched([loop for loop, *_ in lost])
     keeper_of = {}
     for loop, kind, root, key, _ in lost:
         keeper = standing.get((kind, root, keep_key[root, key]))
-        if keeper is not None and loop not in touched:
+        if keeper is not None and loop not in worked_on:
             keeper_of[loop] = keeper
     return len(clusters.merge(keeper_of, by=by, act=ids.derived_id(act, "arrivals")))
 

@@ -24,7 +24,7 @@ from bihuan.leads import actions, bulk, duty_lists, forms, queries
 from bihuan.leads.lines import lines
 from bihuan.leads.saving import UNDO_KEY, home, remember, window
 from bihuan.leads.words import KINDS
-from bihuan.loops.handle import BULK_MAX
+from bihuan.loops.writes import BULK_MAX
 from bihuan.regions import queries as regions
 
 

@@ -12,7 +12,11 @@ from uuid import UUID
 from bihuan.access.door import engine
 from bihuan.kernel import clock, ids
 from bihuan.loops import facts
-from bihuan.loops.handle import SUCCEEDED, _append, _lock, _rows, close, once_offered, other_facts, succeed, touched
+from bihuan.loops.record import record
+from bihuan.loops.statement import run
+from bihuan.loops.touched import once_offered, touched
+from bihuan.loops.withdraw import other_facts
+from bihuan.loops.writes import SUCCEEDED, append, close, lock, succeed
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,7 +102,7 @@ def after_relink(event: int, aliases: Sequence[UUID], act: UUID, by, was: Sequen
         return Relinked((), (), ())
     before = [str(w) for w in was]
     with engine():
-        sides = [str(s) for (s,) in _rows(_BOTH_SIDES, {"aliases": wanted, "was": before})]
+        sides = [str(s) for (s,) in run(_BOTH_SIDES, {"aliases": wanted, "was": before})]
     succeeded = _owed_again(sides, by, act)
     merged, both = _one_each(sides, wanted, before, by, act)
     # Whose own facts answer already is not asked again.
@@ -106,15 +110,15 @@ def after_relink(event: int, aliases: Sequence[UUID], act: UUID, by, was: Sequen
     if met:
         close(met, "met")
     with engine():
-        _rows(_SEEN_AGAIN, {"aliases": wanted, "was": before, "on": clock.today()})
+        run(_SEEN_AGAIN, {"aliases": wanted, "was": before, "on": clock.today()})
     return Relinked(tuple(merged), tuple(succeeded), tuple(both))
 
 
 def _owed_again(aliases: list[str], by, act: UUID) -> list[int]:
     """Successors of duties that ended through a link that is gone. New duties by id."""
     with engine():
-        parted = _rows(_PARTED, {"aliases": aliases, "merged": facts.MERGED.name})
-        already = {i for (i,) in _rows(f"SELECT id FROM loop l WHERE id = ANY(%s) AND {SUCCEEDED}", ([i for i, _ in parted],))}
+        parted = run(_PARTED, {"aliases": aliases, "merged": facts.MERGED.name})
+        already = {i for (i,) in run(f"SELECT id FROM loop l WHERE id = ANY(%s) AND {SUCCEEDED}", ([i for i, _ in parted],))}
     made: list[int] = []
     for untouched in (True, False):
         due = [i for i, as_it_was in parted if as_it_was is untouched and i not in already]
@@ -126,7 +130,7 @@ def _owed_again(aliases: list[str], by, act: UUID) -> list[int]:
 def _one_each(aliases: list[str], moved: list[str], was: list[str], by, act: UUID) -> tuple[list[int], list[tuple[int, int]]]:
     """Of several duties of one person, kind and key one stays. Returns those that ended, and pairs both worked on."""
     with engine():
-        twins = _rows(_TWINS, {"aliases": aliases})
+        twins = run(_TWINS, {"aliases": aliases})
     groups: dict[tuple, list[tuple[int, bool]]] = {}
     for loop, event, kind, key, root, closed in twins:
         groups.setdefault((event, kind, key, root), []).append((loop, closed))
@@ -156,17 +160,15 @@ def merge(keeper_of: dict[int, int], *, by, act: UUID) -> list[int]:
     if not keeper_of:
         return []
     with engine():
-        duties = _lock(keeper_of)
-    made = _append(facts.MERGED, duties, by, act, {"stands": [keeper_of[d.id] for d in duties], "reason": "合并"})
+        duties = lock(keeper_of)
+    made = append(facts.MERGED, duties, by, act, {"stands": [keeper_of[d.id] for d in duties], "reason": "合并"})
     close(made, "void")
     return sorted(made)
 
 
 def _succeed_parted(loops: Sequence[int], by, act: UUID, untouched: bool) -> list[int]:
-    from bihuan.loops.record import record
-
     with engine():
-        rows = _rows("SELECT id, event, subject, region FROM loop WHERE id = ANY(%s) ORDER BY id", (list(loops),))
+        rows = run("SELECT id, event, subject, region FROM loop WHERE id = ANY(%s) ORDER BY id", (list(loops),))
     made = {}
     for loop, event, subject, region in rows:
         made[loop] = ids.derived_id(act, facts.SUCCEEDED.name, loop)

@@ -11,8 +11,6 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.db import connection
-
 from bihuan.access.decide import decide, require
 from bihuan.access.door import engine
 from bihuan.access.permissions import Permission, Role
@@ -21,9 +19,11 @@ from bihuan.kernel.refused import Refused
 from bihuan.ledger import kinds
 from bihuan.ledger.facts import CONTRADICTED, CONTRADICTION_SETTLED, ContradictionSettled, Decision
 from bihuan.ledger.kinds import FactKind
-from bihuan.loops import handle
+from bihuan.loops import handle, withdraw
 from bihuan.loops.declare import After, By, LoopKind, always
 from bihuan.loops.record import Done, record
+from bihuan.loops.statement import run
+from bihuan.loops.writes import act_known
 
 CONTRADICTION = LoopKind(
     "ledger.contradiction",
@@ -79,12 +79,6 @@ class Question:
     settled: Settled | None
 
 
-def _rows(sql: str, parameters: Any) -> list[tuple]:
-    with connection.cursor() as cursor:
-        cursor.execute(sql, parameters)
-        return cursor.fetchall()
-
-
 def _not_found() -> Refused:
     return Refused("contradiction_not_found", "没有这一条，或不归您管。", "There is no such question, or it is not yours.")
 
@@ -136,17 +130,17 @@ def _content(row: tuple, details: tuple) -> Content:
 def question(name: str) -> Question:
     """Both contents, and what was decided. Row-level security decides whether the record is in sight (`contradiction_not_found`)."""
     fact, short = _parts(name)
-    first, second = _rows(_FIRST, [fact]), _rows(_SECOND, [fact, short])
+    first, second = run(_FIRST, [fact]), run(_SECOND, [fact, short])
     if not first or not second:
         raise _not_found()
     kind = kinds.kind(first[0][0])
-    said = _rows(f"SELECT {', '.join(f.name for f in kind.fields)} FROM {kind.table} WHERE fact = %s", [fact])
+    said = run(f"SELECT {', '.join(f.name for f in kind.fields)} FROM {kind.table} WHERE fact = %s", [fact])
     *head, conflict = second[0]
-    came = _rows(f"SELECT {_typed(kinds.kind(head[0]))} FROM conflict c WHERE c.id = %s", [conflict])
-    settled = _rows(_SETTLED, [name])
+    came = run(f"SELECT {_typed(kinds.kind(head[0]))} FROM conflict c WHERE c.id = %s", [conflict])
+    settled = run(_SETTLED, [name])
     return Question(
         name, fact, first[0][2], _content(first[0], said[0]), _content(tuple(head), came[0]),
-        first_stands=not _rows("SELECT 1 FROM handled WHERE voids = %s", [fact]), settled=Settled(*settled[0]) if settled else None,
+        first_stands=not run("SELECT 1 FROM handled WHERE voids = %s", [fact]), settled=Settled(*settled[0]) if settled else None,
     )  # fmt: skip
 
 
@@ -164,22 +158,22 @@ def settle(*, by, question: str, decision: str, reason: str, act: UUID) -> Done:
         raise Refused("decision_missing", "请选哪一次是对的。", "Please say which of the two holds.", "decision")
     if not reason.strip():
         raise Refused("reason_missing", "请写明依据什么定的。", "Please give the reason.", "reason")
-    if handle._act_known(act):
+    if act_known(act):
         return Done(ids.derived_id(act, CONTRADICTION_SETTLED.name, question), repeated=True)
     asked = _asked(question)
-    loops = _rows(
+    loops = run(
         "SELECT id FROM loop WHERE kind = %s AND key = %s ORDER BY closed_at IS NULL DESC, id DESC LIMIT 1", [CONTRADICTION.name, question]
     )
     if not loops:
         raise _not_found()
-    duty = handle._found(by, [loops[0][0]], Permission.FACT_VOID)[0]
+    duty = handle.found(by, [loops[0][0]], Permission.FACT_VOID)[0]
     second, made, opened, closed = asked.second, None, (), ()
     if decision != Decision.FIRST:
         if second.kind.startswith(("loops.", "identity.", "ledger.")):
             raise Refused("not_voidable", "移交、合并类记录请用相反操作撤回。", "Such a record is undone by the opposite act.")
-        stands = _rows(_STANDS, [asked.record]) if decision == Decision.SECOND else []
+        stands = run(_STANDS, [asked.record]) if decision == Decision.SECOND else []
         for (record_id,) in stands:
-            handle.void(by=by, fact=record_id, reason=reason, act=act)
+            withdraw.void(by=by, fact=record_id, reason=reason, act=act)
         made = ids.derived_id(act, second.kind, asked.record, decision)
         done = _say(second, made, by, act, corrects=asked.record if decision == Decision.SECOND else None)
         opened, closed = done.opened, done.closed
@@ -200,26 +194,26 @@ def take_back(*, by, question: str, reason: str, act: UUID) -> Done:
     require(by, Permission.FACT_VOID)
     if not reason.strip():
         raise Refused("reason_missing", "请写明为什么撤回。", "Please give the reason.", "reason")
-    if handle._act_known(act):
+    if act_known(act):
         return Done(act, repeated=True)
     asked = _asked(question)
     lo, hi = by.scope
     with engine():
-        held = _rows(
+        held = run(
             "SELECT owner, scope, event, subject, region FROM loop WHERE kind = %s AND key = %s ORDER BY id FOR UPDATE",
             [CONTRADICTION.name, question],
         )
-        settled = _rows(_SETTLED, [question])
+        settled = run(_SETTLED, [question])
     if not held or not any(decide(Role(by.role), Permission.FACT_VOID, lo, hi, by.unit_id, scope, owner) for owner, scope, *_ in held):
         raise _not_found()
     if not settled:
         raise Refused("nothing_decided", "这一条还没有定，不用撤回。", "Nothing was decided yet.")
     *_, event, subject, region = held[-1]
     said = Settled(*settled[0])
-    handle.withdraw(said.fact, event=event, subject=subject, region=region, reason=reason, by=by, act=act)
-    if said.made is not None and not _rows("SELECT 1 FROM handled WHERE voids = %s", [said.made]):
+    withdraw.withdraw(said.fact, event=event, subject=subject, region=region, reason=reason, by=by, act=act)
+    if said.made is not None and not run("SELECT 1 FROM handled WHERE voids = %s", [said.made]):
         second = asked.second
-        handle.withdraw(said.made, event=second.event, subject=second.subject, region=second.region, reason=reason, by=by, act=act)
+        withdraw.withdraw(said.made, event=second.event, subject=second.subject, region=second.region, reason=reason, by=by, act=act)
         if said.decision == Decision.SECOND:
             _say(asked.first, ids.derived_id(act, asked.first.kind, asked.record), by, act, corrects=said.made)
     return Done(act)
@@ -227,7 +221,7 @@ def take_back(*, by, question: str, reason: str, act: UUID) -> Done:
 
 def _asked(name: str) -> Question:
     """The question, whoever may see it: whether the actor may is decided by its duty. The record itself has to be in sight."""
-    if not _rows("SELECT 1 FROM fact WHERE id = %s", [_parts(name)[0]]):
+    if not run("SELECT 1 FROM fact WHERE id = %s", [_parts(name)[0]]):
         raise _not_found()
     with engine():
         return question(name)
@@ -243,7 +237,7 @@ def _say(content: Content, id: UUID, by, act: UUID, *, corrects: UUID | None) ->
 
 def n_open() -> int:
     """Second contents about which nothing is decided. No gap: both contents are kept, and somebody owes the answer."""
-    return _rows(
+    return run(
         """
         SELECT count(*) FROM conflict c WHERE NOT EXISTS (
           SELECT 1 FROM contradiction_settled s WHERE s.question = c.fact || ':' || left(encode(c.digest, 'hex'), 16)

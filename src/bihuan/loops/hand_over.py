@@ -8,7 +8,8 @@ from django.db import connection, transaction
 
 from bihuan.access import holdings
 from bihuan.access.door import engine
-from bihuan.loops import facts, handle
+from bihuan.loops import facts
+from bihuan.loops.writes import BULK_MAX, append, lock
 
 
 def count(officer: int, unit: int | None) -> int:
@@ -36,12 +37,12 @@ def pass_on(*, by, officer: int, unit: int, to: int | None, act: UUID) -> int:
             with connection.cursor() as cursor:
                 cursor.execute(
                     "SELECT id FROM loop WHERE assignee = %s AND owner = %s AND closed_at IS NULL ORDER BY id LIMIT %s",
-                    [officer, unit, handle.BULK_MAX],
+                    [officer, unit, BULK_MAX],
                 )
-                duties = handle._lock(loop for (loop,) in cursor.fetchall())
+                duties = lock(loop for (loop,) in cursor.fetchall())
                 if not duties:
                     return passed
-                handle._append(facts.ASSIGNED, duties, by, act, {"unit": [d.owner for d in duties], "officer": to})
+                append(facts.ASSIGNED, duties, by, act, {"unit": [d.owner for d in duties], "officer": to})
                 cursor.execute("UPDATE loop SET assignee = %s WHERE id = ANY(%s)", [to, [duty.id for duty in duties]])
                 passed += len(duties)
 

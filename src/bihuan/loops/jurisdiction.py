@@ -16,7 +16,8 @@ from bihuan.access.decide import require
 from bihuan.access.door import engine
 from bihuan.access.permissions import Permission
 from bihuan.kernel import clock
-from bihuan.loops import handle
+from bihuan.loops import facts, handle
+from bihuan.loops.writes import BULK_MAX, end_offers, lock
 from bihuan.regions import changes
 
 
@@ -76,8 +77,8 @@ def close_unit(*, by, unit: int, successor: int, act: UUID, on: date | None = No
             cursor.execute("SELECT id FROM loop WHERE offered_to = %s AND closed_at IS NULL ORDER BY id FOR UPDATE", (unit,))
             offered = [i for (i,) in cursor.fetchall()]
             if offered:
-                duties = handle._lock(offered)
-                handle._end_offers(duties, handle.facts.RETURNED, "returned", by, act, "接收单位已撤销")
+                duties = lock(offered)
+                end_offers(duties, facts.RETURNED, "returned", by, act, "接收单位已撤销")
             cursor.execute("SELECT id FROM loop WHERE owner = %s AND closed_at IS NULL", (unit,))
             unit_of = {i: done.successor for (i,) in cursor.fetchall()}
         moved = _route(unit_of, by, act, "单位撤销，由接续单位承办")
@@ -93,7 +94,7 @@ def _nothing_opens() -> None:
 def _route(unit_of: dict[int, int], by, act: UUID, reason: str) -> int:
     moved = 0
     loops = sorted(unit_of)
-    for start in range(0, len(loops), handle.BULK_MAX):
-        part = {loop: unit_of[loop] for loop in loops[start : start + handle.BULK_MAX]}
+    for start in range(0, len(loops), BULK_MAX):
+        part = {loop: unit_of[loop] for loop in loops[start : start + BULK_MAX]}
         moved += handle.route(part, by=by, act=act, reason=reason, place=False, force=True)[0]
     return moved

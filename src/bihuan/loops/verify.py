@@ -25,6 +25,7 @@ from bihuan.ledger.kinds import FactKind
 from bihuan.ledger.models import Ending
 from bihuan.loops import conflicts, declare, facts
 from bihuan.loops.sql import digest
+from bihuan.loops.touched import once_offered, touched
 from bihuan.policy import pack as packs
 from bihuan.regions import queries as regions
 
@@ -455,8 +456,6 @@ def _duty_double(now: datetime) -> Found:
         """,
         {},
     )
-    from bihuan.loops.handle import once_offered, touched
-
     doubled = [loop for row in rows for loop in row[0]]
     worked_on = touched(doubled) | once_offered(doubled) if rows else set()
     gaps = []

@@ -18,7 +18,7 @@ from django.db import connection
 
 from bihuan.kernel import ids
 from bihuan.ledger import heads, seals
-from bihuan.loops import handle, tallies, verify
+from bihuan.loops import handle, tallies, verify, withdraw
 from bihuan.loops.record import record, record_many
 from bihuan.loops.tick import tick
 from bihuan.site import roles, setup
@@ -83,8 +83,8 @@ def live_a_day(town, clock) -> None:
     act(city, handle.expire_offers)
     assert tick().n_fired
     act(city, handle.waive, loops=[loop_of(toy.CHECK, p[4])], reason="已出境", act=ids.new_id())
-    act(city, handle.void, fact=told.fact, reason="打错人", act=ids.new_id())
-    act(city, handle.void, fact=Loop.objects.get(id=loop_of(toy.CHECK, p[5])).opened_by, reason="重名", act=ids.new_id())
+    act(city, withdraw.void, fact=told.fact, reason="打错人", act=ids.new_id())
+    act(city, withdraw.void, fact=Loop.objects.get(id=loop_of(toy.CHECK, p[5])).opened_by, reason="重名", act=ids.new_id())
     act(city, handle.reassign, loops=[loop_of(toy.CHECK, p[6])], to_unit=v1.unit_id, reason="查明住址", act=ids.new_id(), place=True)
     act(v1, handle.assign, loops=[loop_of(toy.CHECK, p[6])], officer=v1.officer_id, act=ids.new_id())
     act(city, lambda by: toy.set_clusters(event, {p[3]: p[2]}, by=by))
