@@ -18,7 +18,7 @@ from django.db import connection
 
 from bihuan.kernel import ids
 from bihuan.ledger import heads, seals
-from bihuan.loops import handle, tallies, verify, withdraw
+from bihuan.loops import checks, handle, tallies, verify, withdraw
 from bihuan.loops.record import record, record_many
 from bihuan.loops.tick import tick
 from bihuan.site import roles, setup
@@ -272,7 +272,7 @@ def test_what_is_rewritten_is_found_as_of_a_time_too(found, city, check: str, ch
 
 def test_a_minute_sealed_while_the_accounts_are_verified_is_no_gap(found, monkeypatch) -> None:
     """The worker seals and notes the head beside the database; the snapshot of the one who verifies does not know that seal."""
-    began = verify._parameters
+    began = checks.parameters_at
 
     def seals_meanwhile(now):
         def seal() -> None:
@@ -287,7 +287,7 @@ def test_a_minute_sealed_while_the_accounts_are_verified_is_no_gap(found, monkey
             other.submit(seal).result()
         return answer
 
-    monkeypatch.setattr(verify, "_parameters", seals_meanwhile)
+    monkeypatch.setattr(checks, "parameters_at", seals_meanwhile)
     assert found()[1] == []
 
 
