@@ -142,8 +142,8 @@ _RULES = (
     ),
 )
 
-_PHONE = re.compile(r"^(?:\+?0{0,2}86)?1[3-9]\d{9}$")
-_DOC = re.compile(r"^\d{15,17}[\dXx]?$|^\d\.\d+[eE]\+1\d$")
+PHONE = re.compile(r"^(?:\+?0{0,2}86)?1[3-9]\d{9}$")
+DOC = re.compile(r"^\d{15,17}[\dXx]?$|^\d\.\d+[eE]\+1\d$")
 _DATE = re.compile(
     r"^(?:(?:20)?\d\d[-/.、年])?\d{1,2}[-/.、月]\d{1,2}[日号]?(?:[ T(,]?\D{0,8}\d{1,2}[:时点].*|\D{0,6})?$"
     r"|^20\d{6}(?:T?\d{1,2}:\d\d.*|\d{4}|\d{6})?$|^4\d{4}(?:\.\d+)?$"
@@ -260,7 +260,7 @@ def looks_like_data(text: str) -> bool:
     """Whether a cell is surely not a head: a phone, an ID number, a date, a bare number."""
     plain = _BLANKS.sub("", halfwidth(text)).replace("-", "")
     return bool(plain) and (
-        plain.isdigit() or bool(_PHONE.match(plain) or _DOC.match(plain) or _DATE.match(_BLANKS.sub("", halfwidth(text))))
+        plain.isdigit() or bool(PHONE.match(plain) or DOC.match(plain) or _DATE.match(_BLANKS.sub("", halfwidth(text))))
     )
 
 
@@ -277,8 +277,8 @@ def content_shares(values: list[str]) -> dict[str, float]:
         return sum(bool(test.search(v)) for v in of) / n
 
     return {
-        "phone": share(_PHONE, bare),
-        "doc": share(_DOC, plain),
+        "phone": share(PHONE, bare),
+        "doc": share(DOC, plain),
         "arrived_at": share(_DATE, plain),
         "address": share(_ADDRESS, plain),
         "origin": share(_PLACE, plain),

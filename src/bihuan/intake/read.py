@@ -197,10 +197,10 @@ def _is_label(text: str) -> bool:
 
 
 def _is_person_line(filled: list[str]) -> bool:
-    from bihuan.intake.columns import _DOC, _PHONE
+    from bihuan.intake.columns import DOC, PHONE
 
     plain = [re.sub(r"[\s-]", "", c) for c in filled]
-    return any(_PHONE.match(c) or _DOC.match(c) for c in plain)
+    return any(PHONE.match(c) or DOC.match(c) for c in plain)
 
 
 def _head_before(lines: list[list[str]], first_data: int) -> tuple[int, list[str]]:

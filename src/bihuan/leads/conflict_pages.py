@@ -24,7 +24,7 @@ from bihuan.kernel import clock
 from bihuan.kernel.refused import Refused
 from bihuan.leads import actions, queries
 from bihuan.leads.facts import LEAD_REPORTED
-from bihuan.leads.history import _result_words
+from bihuan.leads.history import result_words
 from bihuan.leads.saving import again
 from bihuan.leads.words import DETAILS, OUTCOMES, RECORDS, SOURCES, say
 from bihuan.loops import conflicts
@@ -174,7 +174,7 @@ def _words(name: str, value: Any, post: Any) -> str:
     if value is None:
         return ""
     if name == "result":
-        return str(_result_words(value, post))
+        return str(result_words(value, post))
     if name in ("outcome", "source", "medical_need"):
         return str({**OUTCOMES, **SOURCES, **_MEDICAL}.get(value, value))
     if isinstance(value, bool):

@@ -97,7 +97,7 @@ def entry_of(fact: Mapping[str, Any], post: Any) -> dict[str, Any] | None:
     elif kind == "leads.lead_sampled":
         what, detail = _("已采样"), _("；").join(p for p in (fact["place"], fact["tube"]) if p)
     elif kind == "leads.result_recorded":
-        what, shown = _result_words(fact["result"], post), "closed"
+        what, shown = result_words(fact["result"], post), "closed"
     elif kind == "leads.referral_answered":
         what, detail = (_("对方城市接了") if fact["accepted"] else _("对方城市没有接")), fact["answer"]
     elif kind == "identity.settled":
@@ -125,7 +125,7 @@ def entry_of(fact: Mapping[str, Any], post: Any) -> dict[str, Any] | None:
     }
 
 
-def _result_words(result: str, post: Any) -> str:
+def result_words(result: str, post: Any) -> str:
     """Below the county no result stands beside a name: a first positive is no case, and a village is told what to do."""
     if masks.shown(post.role, masks.Field.MEDICAL) is masks.Shown.WHOLE:
         return _("结果：%(what)s") % {"what": RESULTS.get(result, result)}
