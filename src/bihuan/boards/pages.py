@@ -26,7 +26,7 @@ from bihuan.leads import standing
 from bihuan.ledger.models import Seal
 from bihuan.loops.models import Reckoning
 from bihuan.policy import preview
-from bihuan.policy.pages import proposal_of
+from bihuan.policy.adoption_pages import proposal_of
 from bihuan.policy.queries import EVENT_KEY, event_in_use
 
 REFRESH_SECONDS = 30
