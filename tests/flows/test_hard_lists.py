@@ -20,8 +20,8 @@ from bihuan.access import queries as access
 from bihuan.access import scope
 from bihuan.intake import actions, jobs, parser, queries, registry
 from bihuan.intake.columns import head_of
+from bihuan.intake.file_pages import sentence_of
 from bihuan.intake.models import IntakeFile
-from bihuan.intake.pages import sentence_of
 from bihuan.intake.read import read_file
 from bihuan.kernel import clock, ids
 from bihuan.kernel.refused import Refused

@@ -207,6 +207,7 @@ def rules_url(event: int, region: int) -> str:
 
 
 def sentences(before: packs.Pack, after: packs.Pack) -> list[dict[str, Any]]:
+    """What differs between two packs, as the pages say it."""
     english = language().startswith("en")
     return [
         {

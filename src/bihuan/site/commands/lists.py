@@ -29,7 +29,7 @@ def register(cli: click.Group) -> None:
         """导入名单，逐行给出结果 / take in a list; the five counts add up to its rows."""
         from bihuan.access import queries as access
         from bihuan.intake import actions, queries
-        from bihuan.intake.pages import sentence_of
+        from bihuan.intake.file_pages import sentence_of
         from bihuan.kernel import ids
         from bihuan.policy import queries as policy
 
