@@ -20,9 +20,11 @@ from bihuan.access.permissions import Permission
 from bihuan.kernel import clock
 from bihuan.kernel.refused import Refused
 from bihuan.leads import bulk, duty_lists, queries
+from bihuan.leads.judge import judge
 from bihuan.leads.lines import lines
 from bihuan.leads.models import BulkAct
 from bihuan.leads.saving import remember, window
+from bihuan.leads.verbs import VERBS, WHY, said_frame
 from bihuan.leads.words import KINDS, clock_time, day_words
 
 PAGE_ROWS = 50
@@ -37,16 +39,16 @@ def plan(request: HttpRequest, act: UUID) -> HttpResponse:
         return _do(request, act)
     of, now = bulk.plan_of(act), clock.now()
     ended = of.state in ("done", "undone")
-    rows = bulk.said_frame(of.loops, of.said)
+    rows = said_frame(of.loops, of.said)
     if ended:
         left = {loop: code for code, loops in bulk.report_of(act).refused.items() for loop in loops}
         found = rows.with_columns(why=pl.col("loop").replace_strict(left, default=None, return_dtype=pl.String))
         follows, second = None, False
     else:
-        found = bulk.judge(request.post, rows, now, of.seen_movement)
+        found = judge(request.post, rows, now, of.seen_movement)
         follows, second = bulk.effects(found, now), bulk.needs_second(found)
     n_blank = sum(entry.get("n", 0) for entry in of.unread if entry["code"] == "left_blank")
-    unread = [entry | {"sentence": bulk.WHY.get(entry["code"], entry["code"])} for entry in of.unread if entry["code"] != "left_blank"]
+    unread = [entry | {"sentence": WHY.get(entry["code"], entry["code"])} for entry in of.unread if entry["code"] != "left_blank"]
     n_ok = len(found.filter(pl.col("why").is_null()))
     whys = Counter(found["why"].drop_nulls().to_list())
     n_same = whys.pop("same", 0) + n_blank
@@ -65,7 +67,7 @@ def plan(request: HttpRequest, act: UUID) -> HttpResponse:
         "n_ok": n_ok,
         "n_same": n_same,
         "n_left": sum(whys.values()) + len(unread),
-        "groups": [{"key": code, "n": n, "sentence": bulk.WHY.get(code, code), "chosen": code == show} for code, n in whys.most_common()],
+        "groups": [{"key": code, "n": n, "sentence": WHY.get(code, code), "chosen": code == show} for code, n in whys.most_common()],
         "unread": unread[:200],
         "n_unread": len(unread),
         "effects": _follows(follows) if follows else [],
@@ -88,12 +90,12 @@ def _said_words(of: BulkAct) -> str:
     if isinstance(of.said, Mapping):
         return _one_said(of.said)
     return _("、").join(
-        _("%(what)s %(n)s 件") % {"what": bulk.VERBS[verb].title, "n": n} for verb, n in Counter(e["verb"] for e in of.said).most_common()
+        _("%(what)s %(n)s 件") % {"what": VERBS[verb].title, "n": n} for verb, n in Counter(e["verb"] for e in of.said).most_common()
     )
 
 
 def _one_said(said: Mapping[str, Any]) -> str:
-    what = str(bulk.VERBS[said["verb"]].title)
+    what = str(VERBS[said["verb"]].title)
     if said.get("since"):
         return _("%(what)s，%(day)s到的") % {"what": what, "day": day_words(_date(said["since"]))}
     if said.get("unit"):
@@ -155,7 +157,7 @@ def _theirs(said: Mapping[str, Any]) -> str:
     if not said.get("their_at"):
         return ""
     answer = said["their_answer"] or ""
-    what = str(bulk.VERBS[answer].title) if answer in bulk.VERBS else {"waived": _("免办"), "void": _("作废")}.get(answer, answer)
+    what = str(VERBS[answer].title) if answer in VERBS else {"waived": _("免办"), "void": _("作废")}.get(answer, answer)
     day = _("，%(day)s到的") % {"day": day_words(_date(said["their_since"]))} if said.get("their_since") else ""
     return f"{clock_time(said['their_at'])} {said['their_unit'] or ''} {what}{day}"
 

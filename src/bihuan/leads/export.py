@@ -30,10 +30,11 @@ from bihuan.intake import values
 from bihuan.intake.read import Table, read_file
 from bihuan.kernel import clock, ids
 from bihuan.kernel.refused import Refused
-from bihuan.leads import bulk, duty_lists, queries
+from bihuan.leads import duty_lists, queries
 from bihuan.leads.facts import LIST_TAKEN, ListTaken
 from bihuan.leads.lines import lines
 from bihuan.leads.models import DutyList
+from bihuan.leads.verbs import VERBS
 from bihuan.leads.words import PURPOSES
 from bihuan.loops.record import record, record_many
 
@@ -134,7 +135,7 @@ def workbook(request: HttpRequest, of: DutyList, whole: Mapping[UUID, Any], purp
             page.write_blank(at, column, None, fill)
     last, first = top + max(len(rows), 1), len(kept)
     for offset, names in ((0, _ANSWERS), (4, _RESULTS)):
-        words = [str(bulk.VERBS[name].title) for name in names]
+        words = [str(VERBS[name].title) for name in names]
         page.data_validation(top + 1, first + offset, last, first + offset, {"validate": "list", "source": words, "error_type": "warning"})
     page.freeze_panes(top + 1, 3)
     page.autofilter(top, 0, last, len(kept) + len(filled) - 1)
@@ -270,7 +271,7 @@ def _words() -> dict[str, str]:
     found = dict(_ALSO)
     for language in ("zh-hans", "en"):
         with override(language):
-            found |= {str(bulk.VERBS[name].title): name for name in (*_ANSWERS, *_RESULTS)}
+            found |= {str(VERBS[name].title): name for name in (*_ANSWERS, *_RESULTS)}
     return found
 
 

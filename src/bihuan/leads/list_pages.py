@@ -19,6 +19,7 @@ from bihuan.kernel.refused import Refused
 from bihuan.leads import bulk, duty_lists, export, forms, paper, queries
 from bihuan.leads.lines import lines
 from bihuan.leads.models import DutyList
+from bihuan.leads.verbs import SUPERIORS, VERBS
 from bihuan.leads.words import KINDS, PURPOSES
 from bihuan.leads.work_pages import filter_of, picked, state_words, targets
 from bihuan.loops.writes import BULK_MAX
@@ -109,7 +110,7 @@ def _one(request: HttpRequest, post: Any, number: int, errors: list[dict[str, st
         "units": duty_lists.units_found(post.unit_id, q),
         "unit_q": q,
         "village": post.role == Role.VILLAGE_WORKER,
-        "targets": targets(queries.units_below(post.unit_id), post) if post.role in bulk.SUPERIORS else [],
+        "targets": targets(queries.units_below(post.unit_id), post) if post.role in SUPERIORS else [],
         "officers": queries.officers_of(post.unit_id),
         "return_reasons": [{"code": code, "sentence": text} for code, text in forms.RETURNS.items()],
         "nothing_reasons": [{"code": code, "sentence": text} for code, text in forms.NOTHING.items()],
@@ -128,10 +129,10 @@ def _verbs(post: Any, kinds: dict[str, int], held: dict[str, int]) -> list[dict[
     no = {"accept": not held["offered"], "decline": not held["offered"], "assign": not held["own"], "return": top or not held["own"]}
     found = []
     for name in _AT_ONCE:
-        verb = bulk.VERBS[name]
+        verb = VERBS[name]
         if no.get(name) or not post.may(verb.permission) or (verb.on and verb.on not in kinds):
             continue
-        if name == "reassign" and post.role not in bulk.SUPERIORS:
+        if name == "reassign" and post.role not in SUPERIORS:
             continue
         found.append(
             {
