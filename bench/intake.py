@@ -101,7 +101,7 @@ def _once(work, server, file: Path, report: Report, made: made_up.MadeUp, again:
     from bihuan.intake.places import resolver_of
     from bihuan.intake.read import read_file
     from bihuan.kernel import clock
-    from bihuan.loops.record import copy_frame
+    from bihuan.loops.copy_frame import copy_frame
     from bihuan.site import demo
 
     if report.bench == "warm":
@@ -150,7 +150,7 @@ def _once(work, server, file: Path, report: Report, made: made_up.MadeUp, again:
 
 def _stage(cursor: psycopg.Cursor, part: pl.DataFrame, marks: pl.Series, new: pl.Series) -> None:
     """The new rows of a part into the staging table, their marks among the known ones."""
-    from bihuan.loops.record import copy_frame
+    from bihuan.loops.copy_frame import copy_frame
 
     fresh = part.with_columns(marks, pl.col("arrived_at").dt.epoch("us").alias("arrived_us")).filter(new)
     if fresh.is_empty():

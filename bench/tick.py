@@ -117,7 +117,7 @@ def _fill(server: psycopg.Connection, rows: int, rounds: int, begins: datetime) 
 
     from bihuan.access.door import engine
     from bihuan.leads.loops import VERIFY
-    from bihuan.loops.record import event_region, write_ladders
+    from bihuan.loops.decisions import event_region, write_ladders
     from bihuan.policy import pack as packs
     from bihuan.regions import queries as regions
     from bihuan.site import demo

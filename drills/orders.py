@@ -54,7 +54,7 @@ class World:
         from bihuan.access.door import engine
         from bihuan.kernel import clock, ids
         from bihuan.loops import declare
-        from bihuan.loops.record import event_region, write_ladders
+        from bihuan.loops.decisions import event_region, write_ladders
         from bihuan.policy import pack as packs
         from bihuan.regions import queries as regions
         from bihuan.site import demo

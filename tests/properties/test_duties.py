@@ -26,7 +26,8 @@ from bihuan.kernel import clock as product_clock
 from bihuan.kernel import ids
 from bihuan.kernel.refused import Refused
 from bihuan.loops import declare, facts, handle, tallies, verify, withdraw
-from bihuan.loops.record import deadline, record, record_many
+from bihuan.loops.decisions import deadline
+from bihuan.loops.record import record, record_many
 from bihuan.loops.tick import tick
 from bihuan.policy import pack as packs
 from bihuan.site import roles, setup

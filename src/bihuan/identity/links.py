@@ -19,7 +19,8 @@ from bihuan.identity.evidence import FIRST_PHONE as P0
 from bihuan.kernel import ids
 from bihuan.ledger.kinds import FactKind
 from bihuan.loops import clusters
-from bihuan.loops.record import copy_frame, record_many
+from bihuan.loops.copy_frame import copy_frame
+from bihuan.loops.record import record_many
 
 # Serialises whoever links: two lists imported at once must see each other's evidence.
 LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('bihuan.identity', 0))"

@@ -15,7 +15,7 @@ from bihuan.identity import keys, links
 from bihuan.identity.evidence import PHONE, evidence
 from bihuan.identity.sealed import opened
 from bihuan.kernel.crypto import seal
-from bihuan.loops.record import copy_frame
+from bihuan.loops.copy_frame import copy_frame
 
 _TEMPORARY = ("id_alias", "id_phone", "id_address", "id_sealed", "id_new", "id_aged", "id_changed", "id_touched")
 _PERSON = ("subject", "kind", "name", "name_key", "pinyin", "initials", "birth_year", "sex", "minor")

@@ -28,7 +28,7 @@ from bihuan.intake.places import resolver_of
 from bihuan.kernel import clock, crypto
 from bihuan.kernel.refused import Refused
 from bihuan.kernel.text import clean
-from bihuan.loops.record import copy_frame
+from bihuan.loops.copy_frame import copy_frame
 from bihuan.regions import queries as regions
 
 log = logging.getLogger("bihuan.intake")

@@ -32,8 +32,8 @@ from bihuan.leads.loops import VERIFY
 from bihuan.leads.models import BulkAct
 from bihuan.leads.verbs import VERBS, said_frame
 from bihuan.ledger.kinds import FactKind
-from bihuan.loops import handle, withdraw
-from bihuan.loops import record as door
+from bihuan.loops import decisions, handle, withdraw
+from bihuan.loops.record import record_many
 from bihuan.loops.writes import BULK_MAX, Handled
 from bihuan.policy import pack as packs
 from bihuan.regions import queries as regions
@@ -117,15 +117,15 @@ def effects(judged: pl.DataFrame, now: datetime) -> Effects:
         fact = VERBS[name].fact
         if fact is not None:
             said = details(fact, rows, now, started=False)
-            distinct = said.group_by([*door.reads_of(fact), "region"], maintain_order=True).len().with_row_index("combo")
+            distinct = said.group_by([*decisions.reads_of(fact), "region"], maintain_order=True).len().with_row_index("combo")
             scopes = regions.scopes_of(set(distinct["region"].to_list()), on)
             combos = [{**row, "scope": scopes[row["region"]]} for row in distinct.to_dicts()]
             n = {row["combo"]: row["len"] for row in combos}
-            decisions = door.decide(fact, combos, event, now)
-            for combo, kind, *_more in decisions.opens:
+            answers = decisions.decide(fact, combos, event, now)
+            for combo, kind, *_more in answers.opens:
                 opens[kind] += n[combo]
             closing = 0
-            for combo, kind in decisions.closes:
+            for combo, kind in answers.closes:
                 if kind == VERBS[name].on:
                     closes[kind] += n[combo]
                     closing += n[combo]
@@ -308,7 +308,7 @@ def _do(name: str, good: pl.DataFrame, by, part: UUID, now: datetime, proposer: 
         for (event,), rows in good.group_by("event", maintain_order=True):
             frame = details(fact, rows, now)
             made = [str(ids.derived_id(part, fact.name, loop)) for loop in frame["loop"]]
-            door.record_many(fact, frame.with_columns(pl.Series("id", made)).drop("loop"), event=event, by=by, act=part)
+            record_many(fact, frame.with_columns(pl.Series("id", made)).drop("loop"), event=event, by=by, act=part)
         return
     loops, first = good["loop"].to_list(), good.row(0, named=True)
     reason = first["reason"]

@@ -21,7 +21,9 @@ from bihuan.leads.episodes import islands, summaries
 from bihuan.leads.facts import LEAD_REPORTED, LEAD_SPLIT
 from bihuan.leads.loops import VERIFY
 from bihuan.loops import clusters, handle, withdraw
-from bihuan.loops.record import copy_frame, record_many
+from bihuan.loops.copy_frame import copy_frame
+from bihuan.loops.decisions import event_region
+from bihuan.loops.record import record_many
 from bihuan.loops.touched import touched
 from bihuan.policy import pack as packs
 from bihuan.regions import queries as regions
@@ -199,8 +201,6 @@ def after_withdrawal(event: int, subject: UUID, *, by, act: UUID) -> None:
 
 
 def _home(event: int) -> int:
-    from bihuan.loops.record import event_region
-
     return event_region(event)
 
 

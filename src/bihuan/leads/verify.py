@@ -15,7 +15,7 @@ from bihuan.leads.episodes import islands, summaries
 from bihuan.leads.reconcile import leads_on_islands, reports_of
 from bihuan.ledger.gaps import Found, Gap
 from bihuan.loops import verify
-from bihuan.loops.record import event_region
+from bihuan.loops.decisions import event_region
 from bihuan.policy import pack as packs
 from bihuan.policy.models import Event
 from bihuan.regions import queries as regions

@@ -13,7 +13,7 @@ from bihuan.ledger.gaps import GAPS_MAX, Found, Gap
 from bihuan.ledger.kinds import FactKind
 from bihuan.loops import declare, facts
 from bihuan.loops.checks import COUNTS
-from bihuan.loops.record import event_region
+from bihuan.loops.decisions import event_region
 from bihuan.loops.statement import run
 from bihuan.loops.touched import once_offered, touched
 from bihuan.policy import pack as packs

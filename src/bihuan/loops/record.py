@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import io
 import re
 import time
-from collections.abc import Callable, Iterable, Mapping
-from datetime import date, datetime, timedelta
+from collections.abc import Mapping
+from datetime import date, datetime
 from enum import Enum
 from typing import Any
 from uuid import UUID
@@ -21,18 +20,17 @@ from uuid import UUID
 import polars as pl
 import psycopg
 from django.db import connection
-from psycopg.copy import QueuedLibpqWriter
 
 from bihuan.access.door import engine
 from bihuan.kernel import clock, ids
 from bihuan.ledger.facts import CONTRADICTED
 from bihuan.ledger.kinds import FactKind
-from bihuan.loops import declare
+from bihuan.loops.copy_frame import copy_frame
+from bihuan.loops.decisions import decide, event_region, packs_kept, reads_of, write_ladders
 from bihuan.loops.sql import HEADER, UNSTAGE, digest, record_statement, staging_statements
-from bihuan.policy import pack as packs
+from bihuan.loops.statement import literal
 from bihuan.regions import queries as regions
 
-_COPY_SLICE = 50_000  # rows
 _SORTED_IN_MEMORY = 20_000  # rows that the server's own setting has room for
 _NEVER_BY_ITSELF = 1_000_000_000  # executions after which the driver would prepare a statement unasked
 
@@ -57,159 +55,6 @@ class Done:
     closed: tuple[int, ...] = ()
     repeated: bool = False
     conflict: bool = False
-
-
-class Decisions:
-    """What the declarations answer for the distinct combinations of a batch, as the arrays of the statement."""
-
-    def __init__(self) -> None:
-        self.opens: list[tuple] = []  # combo, kind, owner, due_at, pack, rungs
-        self.closes: list[tuple] = []  # combo, kind
-        self.extends: list[tuple] = []  # combo, kind, pack, due_at, rungs
-        self.ladders: dict[tuple[str, str], tuple] = {}
-
-    def parameters(self) -> dict[str, list]:
-        opens = list(zip(*self.opens, strict=True)) or [()] * 6
-        closes = list(zip(*self.closes, strict=True)) or [()] * 2
-        extends = list(zip(*self.extends, strict=True)) or [()] * 5
-        names = ("od_combo", "od_kind", "od_owner", "od_due", "od_pack", "od_rungs", "cd_combo", "cd_kind",
-                 "xd_combo", "xd_kind", "xd_pack", "xd_due", "xd_rungs")  # fmt: skip
-        return {name: list(values) for name, values in zip(names, [*opens, *closes, *extends], strict=True)}
-
-
-class _Context(declare.Context):
-    """A context that asks who the city's desk is only where a declaration wants to know."""
-
-    def __init__(self, pack: Any, now: datetime, event: int, desk: Callable[[], int]) -> None:
-        for name, value in (("pack", pack), ("now", now), ("event", event), ("_desk", desk)):
-            object.__setattr__(self, name, value)
-
-    @property
-    def city_desk(self) -> int:  # type: ignore[override]
-        return self._desk()  # type: ignore[attr-defined]
-
-
-def reads_of(kind: FactKind) -> list[str]:
-    """The columns on which the declarations of all duties that this kind of fact touches depend."""
-    fields = {field.name for field in kind.fields}
-    names: set[str] = set()
-    for loop in declare.opened_by(kind):
-        names |= {*loop.opens[kind].reads, *loop.owner.reads}
-        names |= {loop.due.base} & fields if loop.due else set()
-        names |= {loop.quiet} & fields if loop.quiet else set()
-    for loop in declare.closed_by(kind):
-        names |= set(loop.closes[kind].reads)
-    for loop in declare.extended_by(kind):
-        names |= {loop.extends[kind], *({loop.quiet} & fields if loop.quiet else set())}
-    return sorted(names)
-
-
-def packs_kept(kind: FactKind) -> list[tuple[str, str]]:
-    """(duty, pack) of the duties whose deadline such a fact moves: each keeps the rules under which it was opened."""
-    extended = [loop.name for loop in declare.extended_by(kind)]
-    if not extended:
-        return []
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT DISTINCT kind, pack FROM rung WHERE kind = ANY(%s) ORDER BY kind, pack", (extended,))
-        return cursor.fetchall()
-
-
-def decide(
-    kind: FactKind, combos: Iterable[Mapping[str, Any]], event: int, now: datetime, kept: Iterable[tuple[str, str]] = ()
-) -> Decisions:
-    """Evaluate the declarations; each combo has `combo`, `scope` (where the fact lies) and what `reads_of` names.
-
-    `kept`: see `packs_kept`. This is the pure meaning of the engine: the SQL only joins its answers.
-    """
-    decisions = Decisions()
-    opened, closed, extended = declare.opened_by(kind), declare.closed_by(kind), declare.extended_by(kind)
-    on = now.astimezone(clock.SHANGHAI).date()
-    city_desk = functools.cache(lambda: regions.city_desk(event_region(event), on))
-    for combo in combos:
-        no = combo["combo"]
-        pack = packs.in_force(event, combo["scope"], on)
-        context = _Context(pack, now, event, city_desk)
-        for loop in opened:
-            when = loop.opens[kind]
-            if when.fn(*(combo[r] for r in when.reads), context):
-                owner = loop.owner.fn(*(combo[r] for r in loop.owner.reads), context) or context.city_desk
-                due_at = deadline(loop, combo, context)
-                rungs = _rungs(loop, pack, due_at, combo, decisions)
-                decisions.opens.append((no, loop.name, owner, due_at, pack.key, rungs))
-        for loop in closed:
-            when = loop.closes[kind]
-            if when.fn(*(combo[r] for r in when.reads), context):
-                decisions.closes.append((no, loop.name))
-        for loop in extended:
-            start = combo[loop.extends[kind]]
-            for key in (key for name, key in kept if name == loop.name and start is not None):
-                own = _Context(packs.by_key(key), now, event, city_desk)
-                due_at = deadline(loop, {**combo, loop.due.base: start, "received_at": start}, own)
-                if due_at is not None:
-                    decisions.extends.append((no, loop.name, key, due_at, _rungs(loop, own.pack, due_at, combo, decisions)))
-    return decisions
-
-
-def deadline(loop: declare.LoopKind, combo: Mapping[str, Any], context: declare.Context) -> datetime | None:
-    """When the duty is due: its base plus the pack's duration, quiet hours folded in. None = no deadline."""
-    if loop.due is None:
-        return None
-    duration = loop.due.duration(context.pack)
-    if duration is None:
-        return None
-    base = combo.get(loop.due.base) or context.now
-    due_at = base + duration
-    if context.pack.quiet is None:
-        return due_at
-    return context.pack.quiet.fold(due_at, base, combo.get(loop.quiet) if loop.quiet else None)
-
-
-def _rungs(loop: declare.LoopKind, pack, due_at: datetime | None, combo: Mapping[str, Any], decisions: Decisions) -> str | None:
-    if due_at is None:
-        return None
-    ladder = tuple(loop.ladder(pack))
-    if not ladder:
-        raise ValueError(f"{loop.name}: a deadline without a ladder of help in {pack.key}")
-    decisions.ladders[pack.key, loop.name] = ladder
-    return rings(ladder, pack, due_at, combo.get(loop.quiet) if loop.quiet else None)
-
-
-def rings(ladder: Iterable[Any], pack: Any, due_at: datetime, origin_class: str | None) -> str:
-    """When each rung of a ladder rings, as PostgreSQL reads an array of moments. Reckoned once, when the clock is set."""
-    return _literal([pack.asks_at(due_at, rung, origin_class) for rung in ladder])
-
-
-_ladders_written: set[tuple[str, str, str]] = set()
-
-
-def write_ladders(ladders: Mapping[tuple[str, str], tuple]) -> None:
-    """Keep the rungs of a pack beside the duties, once. Called inside the engine."""
-    database = connection.settings_dict["NAME"]
-    missing = {key: rungs for key, rungs in ladders.items() if (database, *key) not in _ladders_written}
-    if not missing:
-        return
-    rows = [(*key, level, rung.after, rung.steps_up) for key, rungs in missing.items() for level, rung in enumerate(rungs, 1)]
-    with connection.cursor() as cursor:
-        cursor.executemany(
-            "INSERT INTO rung (pack, kind, level, after, steps_up) VALUES (%s, %s, %s, %s, %s) ON CONFLICT (pack, kind, level) DO NOTHING",
-            rows,
-        )
-    from django.db import transaction
-
-    transaction.on_commit(lambda: _ladders_written.update((database, *key) for key in missing))
-
-
-_event_regions: dict[tuple[str, int], int] = {}
-
-
-def event_region(event: int) -> int:
-    """The region of an event (it never changes)."""
-    key = (connection.settings_dict["NAME"], event)
-    if key not in _event_regions:
-        from bihuan.policy.models import Event
-
-        _event_regions[key] = Event.objects.values_list("region_id", flat=True).get(id=event)
-    return _event_regions[key]
 
 
 _SCOPE_FRESH_SECONDS = 1.0  # as the plan of rules that it chooses from
@@ -276,30 +121,7 @@ def _executed(kind: FactKind, parameters: Mapping[str, Any]) -> tuple:
         raw.prepare_threshold = _NEVER_BY_ITSELF
     statement, names = _numbered(kind.name)
     with psycopg.RawCursor(raw) as cursor:
-        return cursor.execute(statement, [_literal(parameters[name]) for name in names], prepare=True).fetchone()
-
-
-def _literal(value: Any) -> str | None:
-    """A parameter as PostgreSQL reads it; the statement says its type.
-
-    Were it left to the driver, the type would follow the value (a small integer, a null, an empty list), and each
-    combination of types would be another statement, to be planned anew.
-    """
-    if value is None or type(value) is str:
-        return value
-    if isinstance(value, datetime | date):
-        return value.isoformat()
-    if isinstance(value, timedelta):
-        return f"{value.days} days {value.seconds}.{value.microseconds:06d} seconds"
-    if isinstance(value, bytes):
-        return f"\\x{value.hex()}"
-    if isinstance(value, list | tuple):
-        return "{" + ",".join("NULL" if item is None else _quoted(_literal(item)) for item in value) + "}"
-    return str(value)
-
-
-def _quoted(text: str) -> str:
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+        return cursor.execute(statement, [literal(parameters[name]) for name in names], prepare=True).fetchone()
 
 
 @functools.cache
@@ -414,7 +236,7 @@ def stage(cursor: psycopg.Cursor, kind: FactKind, frame: pl.DataFrame) -> None:
         if values.null_count() == len(values):
             definitions.append(f"{name} {sql_type}")
         elif name != "id" and not isinstance(values.dtype, pl.List) and values.eq_missing(values[0]).all():
-            same = psycopg.sql.Literal(_literal(values[0])).as_string(cursor)
+            same = psycopg.sql.Literal(literal(values[0])).as_string(cursor)
             definitions.append(f"{name} {sql_type} DEFAULT {same}")
         else:
             definitions.append(f"{name} {sql_type}")
@@ -424,43 +246,6 @@ def stage(cursor: psycopg.Cursor, kind: FactKind, frame: pl.DataFrame) -> None:
     cursor.execute(f"CREATE TEMPORARY TABLE staged_fact ({', '.join(definitions)}) ON COMMIT DROP")
     copy_frame(cursor, "pg_temp.staged_fact", frame.select(varying))
     cursor.execute("ANALYZE pg_temp.staged_fact (id, subject, combo)")
-
-
-def copy_frame(cursor: psycopg.Cursor, table: str, frame: pl.DataFrame) -> None:
-    """COPY a frame into a table with the same columns. Null is `\\N`, an empty text stays empty.
-
-    In COPY's own text form, which the server reads in half the time of CSV, and in slices, so that it reads one while
-    the next is written.
-    """
-    ready = frame.with_columns(
-        pl.col(pl.Datetime).dt.convert_time_zone("UTC").dt.strftime("%Y-%m-%dT%H:%M:%S%.6f+00"),
-    ).with_columns(
-        pl.concat_str(pl.lit("{"), pl.col(name).list.eval(_array_element()).list.join(","), pl.lit("}")).alias(name)
-        for name, dtype in frame.schema.items()
-        if dtype == pl.List(pl.String)
-    )
-    texts = [name for name, dtype in ready.schema.items() if dtype == pl.String]
-    odd = [name for name in texts if ready.get_column(name).str.contains(r"[\\\t\n\r]").any()]
-    ready = ready.with_columns(_escaped(pl.col(name)) for name in odd)
-    columns = ", ".join(f'"{name}"' for name in frame.columns)
-    # The next slice is written while the server still reads the last one; a single slice needs no thread for that.
-    writer = QueuedLibpqWriter(cursor) if len(ready) > _COPY_SLICE else None
-    with cursor.copy(f"COPY {table} ({columns}) FROM STDIN", writer=writer) as copy:
-        for part in ready.iter_slices(_COPY_SLICE):
-            buffer = io.BytesIO()
-            part.write_csv(buffer, include_header=False, separator="\t", quote_style="never", null_value="\\N")
-            copy.write(buffer.getvalue())
-
-
-def _escaped(text: pl.Expr) -> pl.Expr:
-    for sign, written in (("\\", "\\\\"), ("\t", "\\t"), ("\n", "\\n"), ("\r", "\\r")):
-        text = text.str.replace_all(sign, written, literal=True)
-    return text
-
-
-def _array_element() -> pl.Expr:
-    escaped = pl.element().str.replace_all("\\", "\\\\", literal=True).str.replace_all('"', '\\"', literal=True)
-    return pl.format('"{}"', escaped)
 
 
 def _keep_conflicts(cursor: psycopg.Cursor, kind: FactKind, parameters: dict, said_at: bool) -> tuple[int, list[tuple[UUID, bytes]]]:

@@ -117,7 +117,7 @@ UNSTAGE = "DROP TABLE IF EXISTS pg_temp.staged_fact, pg_temp.staged_r, pg_temp.s
 
 @functools.cache
 def record_statement(name: str, staged: bool) -> str:
-    """Parameters: now, day, by, unit, and the arrays od_*, cd_*, xd_* (see `record.Decisions`)."""
+    """Parameters: now, day, by, unit, and the arrays od_*, cd_*, xd_* (see `decisions.Decisions`)."""
     kind = fact_kind(name)
     names = [field.name for field in kind.fields]
     listed = "".join(", " + n for n in names)

@@ -1,8 +1,9 @@
-"""What statements of SQL over duties share: how one is run, and the condition that a fact was sealed."""
+"""What statements of SQL over duties share: how one is run, how a value is written, when a fact was sealed."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from django.db import connection
@@ -25,3 +26,26 @@ def sealed(seal, fact: str) -> tuple[str, dict[str, Any]]:
     for no in range(len(values)):
         condition = condition.replace("%s", f"%(seal{no})s", 1)
     return condition, {f"seal{no}": value for no, value in enumerate(values)}
+
+
+def literal(value: Any) -> str | None:
+    """A parameter as PostgreSQL reads it; the statement says its type.
+
+    Were it left to the driver, the type would follow the value (a small integer, a null, an empty list), and each
+    combination of types would be another statement, to be planned anew.
+    """
+    if value is None or type(value) is str:
+        return value
+    if isinstance(value, datetime | date):
+        return value.isoformat()
+    if isinstance(value, timedelta):
+        return f"{value.days} days {value.seconds}.{value.microseconds:06d} seconds"
+    if isinstance(value, bytes):
+        return f"\\x{value.hex()}"
+    if isinstance(value, list | tuple):
+        return "{" + ",".join("NULL" if item is None else _quoted(literal(item)) for item in value) + "}"
+    return str(value)
+
+
+def _quoted(text: str) -> str:
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'

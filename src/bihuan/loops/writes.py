@@ -20,7 +20,8 @@ from bihuan.kernel.refused import Refused
 from bihuan.ledger.kinds import FactKind
 from bihuan.ledger.kinds import kind as fact_kind
 from bihuan.loops import declare, facts
-from bihuan.loops.record import record_many, rings
+from bihuan.loops.decisions import rings
+from bihuan.loops.record import record_many
 from bihuan.loops.statement import run
 from bihuan.policy import pack as packs
 

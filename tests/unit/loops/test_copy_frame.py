@@ -8,7 +8,7 @@ import polars as pl
 import psycopg
 from django.db import connection, transaction
 
-from bihuan.loops.record import copy_frame
+from bihuan.loops.copy_frame import copy_frame
 
 ODD = ["", "\\N", "\\", "a\\tb", "制表\t符", "换\n行", "回\r车", '引"号', "逗,号", "'", "\\.", " ", "𠮷", None]
 

@@ -1,0 +1,48 @@
+"""A frame goes into a table by COPY."""
+
+from __future__ import annotations
+
+import io
+
+import polars as pl
+import psycopg
+from psycopg.copy import QueuedLibpqWriter
+
+_COPY_SLICE = 50_000  # rows
+
+
+def copy_frame(cursor: psycopg.Cursor, table: str, frame: pl.DataFrame) -> None:
+    """COPY a frame into a table with the same columns. Null is `\\N`, an empty text stays empty.
+
+    In COPY's own text form, which the server reads in half the time of CSV, and in slices, so that it reads one while
+    the next is written.
+    """
+    ready = frame.with_columns(
+        pl.col(pl.Datetime).dt.convert_time_zone("UTC").dt.strftime("%Y-%m-%dT%H:%M:%S%.6f+00"),
+    ).with_columns(
+        pl.concat_str(pl.lit("{"), pl.col(name).list.eval(_array_element()).list.join(","), pl.lit("}")).alias(name)
+        for name, dtype in frame.schema.items()
+        if dtype == pl.List(pl.String)
+    )
+    texts = [name for name, dtype in ready.schema.items() if dtype == pl.String]
+    odd = [name for name in texts if ready.get_column(name).str.contains(r"[\\\t\n\r]").any()]
+    ready = ready.with_columns(_escaped(pl.col(name)) for name in odd)
+    columns = ", ".join(f'"{name}"' for name in frame.columns)
+    # The next slice is written while the server still reads the last one; a single slice needs no thread for that.
+    writer = QueuedLibpqWriter(cursor) if len(ready) > _COPY_SLICE else None
+    with cursor.copy(f"COPY {table} ({columns}) FROM STDIN", writer=writer) as copy:
+        for part in ready.iter_slices(_COPY_SLICE):
+            buffer = io.BytesIO()
+            part.write_csv(buffer, include_header=False, separator="\t", quote_style="never", null_value="\\N")
+            copy.write(buffer.getvalue())
+
+
+def _escaped(text: pl.Expr) -> pl.Expr:
+    for sign, written in (("\\", "\\\\"), ("\t", "\\t"), ("\n", "\\n"), ("\r", "\\r")):
+        text = text.str.replace_all(sign, written, literal=True)
+    return text
+
+
+def _array_element() -> pl.Expr:
+    escaped = pl.element().str.replace_all("\\", "\\\\", literal=True).str.replace_all('"', '\\"', literal=True)
+    return pl.format('"{}"', escaped)
