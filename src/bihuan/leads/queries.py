@@ -80,17 +80,17 @@ class Filter:
         return " AND ".join(where), given
 
 
-# The event is named only where several are open: where a reader could mix them up.
+# The event is named only where several are open: where a reader could mix them up. Names are looked up for the rows that
+# are shown: as joins of eight tables they took longer to plan than to read.
 DUTY = """
 SELECT l.id, l.event, l.kind, l.subject, l.key, l.owner, l.assignee, l.offered_to, l.offered_until, l.due_at, l.opened_at,
-       l.closed_at, l.outcome, l.pack, l.scope, coalesce(c.root, l.subject) AS root,
-       o.name AS owner_name, o.phone AS owner_phone, a.name AS assignee_name, g.name AS offered_name,
-       r.name AS region_name, r.level AS region_level, p.name AS parent_name,
+       l.closed_at, l.outcome, l.pack, l.scope, coalesce((SELECT c.root FROM cluster c WHERE c.subject = l.subject), l.subject) AS root,
+       (SELECT o.name FROM unit o WHERE o.id = l.owner) AS owner_name, (SELECT o.phone FROM unit o WHERE o.id = l.owner) AS owner_phone,
+       (SELECT a.name FROM officer a WHERE a.id = l.assignee) AS assignee_name, (SELECT g.name FROM unit g WHERE g.id = l.offered_to) AS offered_name,
+       r.name AS region_name, r.level AS region_level, (SELECT p.name FROM region p WHERE p.id = r.parent_id) AS parent_name,
        CASE WHEN (SELECT count(*) FROM event x WHERE x.ended_on IS NULL) > 1
             THEN (SELECT e.name FROM event e WHERE e.id = l.event) ELSE '' END AS event_name
-FROM loop l LEFT JOIN cluster c ON c.subject = l.subject
-JOIN unit o ON o.id = l.owner LEFT JOIN officer a ON a.id = l.assignee LEFT JOIN unit g ON g.id = l.offered_to
-JOIN region r ON r.id = l.region LEFT JOIN region p ON p.id = r.parent_id
+FROM loop l JOIN region r ON r.id = l.region
 """
 
 
@@ -148,9 +148,9 @@ def counts_of_states(unit: int, now: datetime, tomorrow: datetime, *, wide: bool
     """
     in_range = f"(SELECT count(*) FROM (SELECT 1 FROM loop l WHERE l.closed_at IS NULL{{}} LIMIT {MANY + 1}) x)"
     parts = {
-        "mine": in_range.format(" AND l.owner = %(unit)s"),
-        "today": in_range.format(" AND l.owner = %(unit)s AND l.due_at < %(tomorrow)s"),
-        "mine_late": in_range.format(" AND l.owner = %(unit)s AND l.due_at < %(now)s"),
+        "mine": "m.mine",
+        "today": "m.today",
+        "mine_late": "m.mine_late",
         "offered": in_range.format(" AND l.offered_to = %(unit)s"),
     }
     if wide:
@@ -159,7 +159,11 @@ def counts_of_states(unit: int, now: datetime, tomorrow: datetime, *, wide: bool
             "helped": in_range.format(" AND l.id IN (SELECT f.loop FROM fired f WHERE f.unit = %(unit)s)"),
             "all": in_range.format(""),
         }
-    sql = "SELECT " + ", ".join(f"{part} AS {name}" for name, part in parts.items())
+    mine = (  # by their deadlines: the first ones hold all that are due today
+        "SELECT count(*) AS mine, count(*) FILTER (WHERE d.due_at < %(tomorrow)s) AS today, count(*) FILTER (WHERE d.due_at < %(now)s) AS mine_late"
+        f" FROM (SELECT l.due_at FROM loop l WHERE l.closed_at IS NULL AND l.owner = %(unit)s ORDER BY l.due_at LIMIT {MANY + 1}) d"
+    )
+    sql = "SELECT " + ", ".join(f"{part} AS {name}" for name, part in parts.items()) + f" FROM ({mine}) m"
     return rows(sql, {"unit": unit, "now": now, "tomorrow": tomorrow})[0]
 
 
@@ -172,18 +176,21 @@ JOIN cluster c ON c.root = w.root
 JOIN lead le ON le.subject = c.subject AND le.key = w.key AND le.event = w.event AND le.merged_into IS NULL
 ORDER BY w.n, le.first_reported_at DESC
 """
-# Tries, a call under way, and the answer, of each person and arrival. A withdrawn record counts no more.
-_CONTACTS = """
-WITH w AS (SELECT * FROM unnest(%(n)s::int[], %(root)s::uuid[], %(key)s::text[], %(event)s::int[]) AS w(n, root, key, event)),
-f AS (
-  SELECT w.n, f.id, f.kind, f.received_at, f.happened_at, f."by", f.unit, u.name AS unit_name, w.key
-  FROM w JOIN cluster c ON c.root = w.root JOIN fact f ON f.subject = c.subject AND f.event = w.event
-  LEFT JOIN unit u ON u.id = f.unit
-  WHERE f.kind IN ('leads.call_started', 'leads.contact_tried', 'leads.lead_verified')
-    AND NOT EXISTS (SELECT 1 FROM handled h WHERE h.voids = f.id))
-SELECT f.n, f.kind, f.happened_at, f.received_at, f."by", f.unit, f.unit_name, s.until_at, t.outcome AS tried, v.outcome AS found
-FROM f LEFT JOIN call_started s ON s.fact = f.id LEFT JOIN contact_tried t ON t.fact = f.id LEFT JOIN lead_verified v ON v.fact = f.id
-WHERE f.key = coalesce(s.episode, t.episode, v.episode) ORDER BY f.n, f.received_at, f.id
+# Tries, a call under way, and the answer, of each person and arrival. Two statements, for nobody was called yet on most pages.
+_CALLS = """
+SELECT w.n, w.key, f.id, f.kind, f.happened_at, f."by", f.unit, u.name AS unit_name
+FROM unnest(%(n)s::int[], %(root)s::uuid[], %(key)s::text[], %(event)s::int[]) AS w(n, root, key, event)
+JOIN cluster c ON c.root = w.root JOIN fact f ON f.subject = c.subject AND f.event = w.event
+LEFT JOIN unit u ON u.id = f.unit
+WHERE f.kind IN ('leads.call_started', 'leads.contact_tried', 'leads.lead_verified') ORDER BY w.n, f.received_at, f.id
+"""
+# What they say. A withdrawn record counts no more.
+_SAID = """
+SELECT d.* FROM (
+  SELECT s.fact, s.episode, s.until_at, NULL AS found FROM call_started s WHERE s.fact = ANY(%(facts)s)
+  UNION ALL SELECT t.fact, t.episode, NULL, NULL FROM contact_tried t WHERE t.fact = ANY(%(facts)s)
+  UNION ALL SELECT v.fact, v.episode, NULL, v.outcome FROM lead_verified v WHERE v.fact = ANY(%(facts)s)) d
+WHERE NOT EXISTS (SELECT 1 FROM handled h WHERE h.voids = d.fact)
 """
 
 
@@ -211,7 +218,9 @@ class Around:
 
 
 def around(duties: Sequence[Mapping[str, Any]], now: datetime) -> Around:
-    """Everything that the lines of a page say, in a fixed number of statements."""
+    """Everything that the lines of a page say, in a fixed number of statements; in none where it has no lines."""
+    if not duties:
+        return Around({}, {}, {}, {}, {}, {})
     given = {
         "n": list(range(len(duties))),
         "root": [d["root"] for d in duties],
@@ -237,7 +246,12 @@ def around(duties: Sequence[Mapping[str, Any]], now: datetime) -> Around:
 
 def contacts_of(given: Mapping[str, Any], now: datetime) -> dict[int, Contact]:
     found: dict[int, Contact] = {}
-    for row in rows(_CONTACTS, given):
+    calls = rows(_CALLS, given)
+    said = {row["fact"]: row for row in rows(_SAID, {"facts": [call["id"] for call in calls]})} if calls else {}
+    for call in calls:
+        row = call | said.get(call["id"], {"episode": None})
+        if row["episode"] != row["key"]:
+            continue
         contact = found.setdefault(row["n"], Contact())
         if row["kind"] == "leads.call_started":
             contact.held = (row["unit"], row["by"], row["unit_name"], row["until_at"]) if row["until_at"] > now else None

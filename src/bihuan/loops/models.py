@@ -67,7 +67,8 @@ class Loop(models.Model):
             models.CheckConstraint(condition=Q(offered_to__isnull=True) | ~Q(offered_to=F("owner")), name="loop_offer_elsewhere"),
         ]
         indexes = [
-            models.Index(fields=["owner", "due_at"], condition=Q(closed_at__isnull=True), name="loop_owner_open"),
+            # With the id: a page of a unit's duties is read in its order, however many fell due together with them.
+            models.Index(fields=["owner", "due_at", "id"], condition=Q(closed_at__isnull=True), name="loop_owner_open"),
             models.Index(fields=["scope", "due_at"], condition=Q(closed_at__isnull=True), name="loop_scope_open"),
             models.Index(
                 fields=["offered_to", "offered_until"],
