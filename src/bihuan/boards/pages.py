@@ -80,19 +80,17 @@ def _line(
 def _shown(request: HttpRequest, here: queries.Place) -> dict[str, Any]:
     post, event, now = request.post, event_in_use(request.session.get(EVENT_KEY)), clock.now()
     sees_people = post.may(Permission.LEAD_READ)
-    members = queries.places(here.lo, here.hi)
-    below = children(here, members)
-    sums = queries.summed(here, below, members, queries.figures_by_unit(event), queries.helped_by_owner(event) if sees_people else [])
+    below = children(here, queries.places(here.lo, here.hi, here.unit))
+    found = queries.glance(event, here, below)
+    sums = found.sums
     total = queries.Figures()
     for part in sums.values():
         total.add(part)
-    units = [m.unit for m in members]
     gaps = gaps_of(queries.unreconciled(event), post) if sees_people else []
     held_here = sums[here.unit]
     lines_below = [_line(b.region, b, sums[b.unit], _urls(here.unit, str(b.unit)), opens=b.kind == "desk") for b in below]
     lines_below.insert(0, _line(_("本级"), here, held_here, _urls(here.unit, "own"), opens=False))
     asked = queries.asked_of(post.unit_id, event) if sees_people else []
-    counted = queries.standing_of(event, units)
     return {
         "region": here.region,
         "unit": here.unit,
@@ -102,17 +100,17 @@ def _shown(request: HttpRequest, here: queries.Place) -> dict[str, Any]:
             "why_url": f"/why/unit/{here.unit}",
             "every": REFRESH_SECONDS,
             "cut_off": now,
-            "verify_at": standing.counted_at(event, standing.STRAYS),
-            "counted_at": standing.counted_at(event, standing.SOON_DUE),
+            "verify_at": found.counted_at.get(standing.STRAYS),
+            "counted_at": found.counted_at.get(standing.SOON_DUE),
             "held": total.held,
             "new": total.new,
             "closed": total.closed,
             "late": total.late,
             "gap": len(gaps),
-            "missed": _missed(event, here, units) if sees_people else None,
+            "missed": _missed(here, found) if sees_people else None,
             "missed_url": f"/sources/{here.unit}?days=0",
-            "phone_only": counted[standing.NUMBER_ONLY] if sees_people else None,
-            "late_soon": counted[standing.SOON_DUE] if sees_people else 0,
+            "phone_only": found.counted.get(standing.NUMBER_ONLY, 0) if sees_people else None,
+            "late_soon": found.counted.get(standing.SOON_DUE, 0) if sees_people else 0,
             "urls": _urls(here.unit),
         },
         "units": lines_below,
@@ -133,9 +131,9 @@ def _shown(request: HttpRequest, here: queries.Place) -> dict[str, Any]:
     }
 
 
-def _missed(event: int, here: queries.Place, units: list[int]) -> dict[str, Any] | None:
+def _missed(here: queries.Place, counted: queries.Glance) -> dict[str, Any] | None:
     """How many no source reported, as last counted; None where that cannot be told."""
-    together = quality.as_counted(event, units, of_nowhere=here.parent is None)
+    together = quality.as_counted(counted.counted, counted.nowhere if here.parent is None else {})
     found = quality.missed(together, quality.usual({source for t in together for source in t.sources}))
     return quality_pages.rounded(found.estimate) if found.estimate else None
 

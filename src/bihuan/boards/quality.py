@@ -17,7 +17,7 @@ from bihuan.boards.times import condition
 from bihuan.epi import capture
 from bihuan.leads.facts import Found, LeadSource, Tried
 from bihuan.leads.queries import rows
-from bihuan.leads.standing import NOWHERE, SEEN
+from bihuan.leads.standing import SEEN
 from bihuan.leads.times import Cut, untaken
 
 # A telephone's number alone is nobody yet: whom such a source alone found is on no list of persons, and may be somebody known.
@@ -135,14 +135,14 @@ def files(cut: Cut) -> list[dict[str, Any]]:
     return rows(_FILES, {"event": cut.event, "since": cut.since, "at": cut.at})
 
 
-def as_counted(event: int, units: Sequence[int], *, of_nowhere: bool) -> list[Together]:
-    """The same of the whole event as the worker last counted it, for a page that many ask for all day; `of_nowhere`: with those of no known place."""
-    found = rows(
-        "SELECT what, sum(n)::int AS n FROM standing WHERE event = %(event)s AND what >= %(from)s AND what < %(to)s AND unit = ANY(%(units)s) GROUP BY what",
-        {"event": event, "from": f"{SEEN}:", "to": f"{SEEN};", "units": [*units, *([NOWHERE] if of_nowhere else [])]},
-    )
-    told = [(row["what"].removeprefix(f"{SEEN}:"), row["n"]) for row in found]
-    return [Together(tuple(text.removeprefix("#").split("+")), text.startswith("#"), n) for text, n in told]
+def as_counted(*counted: Mapping[str, int]) -> list[Together]:
+    """The same of the whole event as the worker last counted it (`queries.glance`), for a page that many ask for all day."""
+    return [
+        Together(tuple(what.removeprefix(f"{SEEN}:").removeprefix("#").split("+")), what.startswith(f"{SEEN}:#"), n)
+        for part in counted
+        for what, n in part.items()
+        if what.startswith(f"{SEEN}:")
+    ]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -64,10 +64,12 @@ def _place(row: dict[str, Any]) -> Place:
     return Place(row["id"], row["name"], row["phone"], row["kind"], row["level"], row["parent_id"], lo, hi, row["is_zone"], row["region"])
 
 
-def places(lo: int, hi: int) -> list[Place]:
-    """All units of a range, in the order of their codes. One statement."""
+def places(lo: int, hi: int, parent: int | None = None) -> list[Place]:
+    """All units of a range, or those directly under `parent`, in the order of their codes. One statement."""
     found = rows(
-        f"{_PLACES} WHERE s.scope >= %(lo)s AND s.scope < %(hi)s ORDER BY s.scope, u.kind, u.id", {"lo": lo, "hi": hi, "on": clock.today()}
+        f"{_PLACES} WHERE s.scope >= %(lo)s AND s.scope < %(hi)s AND (%(parent)s::int IS NULL OR u.parent_id = %(parent)s)"
+        " ORDER BY s.scope, u.kind, u.id",
+        {"lo": lo, "hi": hi, "parent": parent, "on": clock.today()},
     )
     return [_place(row) for row in found]
 
@@ -75,11 +77,6 @@ def places(lo: int, hi: int) -> list[Place]:
 def place(unit: int) -> Place | None:
     found = rows(f"{_PLACES} WHERE u.id = %(unit)s", {"unit": unit, "on": clock.today()})
     return _place(found[0]) if found else None
-
-
-def helped_by_owner(event: int) -> list[dict[str, Any]]:
-    """Open late duties for which help was asked, by owner and by the highest desk asked, as last counted."""
-    return rows("SELECT unit AS owner, asked, n FROM standing WHERE event = %s AND what = %s AND unit > 0", [event, standing.HELPED])
 
 
 def figures_by_unit(event: int) -> dict[int, Figures]:
@@ -92,33 +89,58 @@ def own_units(members: Iterable[Place], below: Sequence[Place]) -> list[int]:
     return [m.unit for m in members if not any(b.lo <= m.lo < b.hi for b in below)]
 
 
-def summed(
-    here: Place, below: Sequence[Place], members: Sequence[Place], counted: dict[int, Figures], helped: Sequence[dict[str, Any]]
-) -> dict[int, Figures]:
-    """Figures of each unit below (everything in its range), and under `here.unit` what is held at the top itself.
+# The units of a range with the line to which each counts: the first of those below in whose range it lies, else the top's own.
+# Help counts where the top or a desk above it was asked; what a unit below settles by itself is its own matter. Of what is
+# kept, unit 0 says when it was counted and `standing.NOWHERE` counts those of no known place.
+_GLANCE = f"""
+WITH b AS (SELECT * FROM unnest(%(lines)s::int[], %(los)s::bigint[], %(his)s::bigint[]) WITH ORDINALITY AS b(line, lo, hi, no)),
+m AS MATERIALIZED (
+  SELECT u.id AS unit, coalesce((SELECT b.line FROM b WHERE s.scope >= b.lo AND s.scope < b.hi ORDER BY b.no LIMIT 1), %(top)s) AS line
+  FROM region_scope s JOIN unit u ON u.region_id = s.region_id
+  WHERE s.valid @> %(on)s::date AND s.scope >= %(lo)s AND s.scope < %(hi)s)
+SELECT m.line, '' AS what, 0 AS n, NULL::timestamptz AS at, {tallies.SUMS} FROM {tallies.LINES} t JOIN m USING (unit) GROUP BY m.line
+UNION ALL
+SELECT coalesce(m.line, s.unit), s.what, sum(s.n)::int, max(s.at), 0, 0, 0, 0
+FROM standing s LEFT JOIN m ON m.unit = s.unit LEFT JOIN m a ON a.unit = s.asked
+WHERE s.event = %(event)s AND s.what <> '{standing.ASKED}' AND (m.line IS NOT NULL OR s.unit <= 0)
+  AND (s.what <> '{standing.HELPED}' OR coalesce(a.line, %(top)s) = %(top)s)
+GROUP BY 1, 2
+"""
 
-    Help counts where the top or a desk above it was asked; what a unit below settles by itself is its own matter.
+
+@dataclasses.dataclass
+class Glance:
+    """Figures of each line of a page (the top's own under its unit). What the worker counts, by its name (leads.standing): the
+    number in the range, that of no known place, and when it was counted.
     """
-    of = {m.unit: next((b.unit for b in below if b.lo <= m.lo < b.hi), here.unit) for m in members}
-    sums = {unit: Figures() for unit in (here.unit, *(b.unit for b in below))}
-    for unit, figures in counted.items():
-        if unit in of:
-            sums[of[unit]].add(figures)
-    for row in helped:
-        if row["owner"] in of and of.get(row["asked"], here.unit) == here.unit:
-            sums[of[row["owner"]]].helped += row["n"]
-    return sums
+
+    sums: dict[int, Figures]
+    counted: dict[str, int]
+    nowhere: dict[str, int]
+    counted_at: dict[str, datetime]
 
 
-def standing_of(event: int, units: Sequence[int]) -> dict[str, int]:
-    """As last counted, by name: open verifications of whom nothing is known but a number (`standing.NUMBER_ONLY`), and duties
-    that were not late yet and will be within `standing.SOON` if nothing is done (`standing.SOON_DUE`).
-    """
-    found = rows(
-        "SELECT what, sum(n)::int AS n FROM standing WHERE event = %s AND what = ANY(%s) AND unit = ANY(%s) GROUP BY what",
-        [event, [standing.NUMBER_ONLY, standing.SOON_DUE], list(units)],
-    )
-    return {standing.NUMBER_ONLY: 0, standing.SOON_DUE: 0} | {row["what"]: row["n"] for row in found}
+def glance(event: int, here: Place, below: Sequence[Place]) -> Glance:
+    """All figures of a page in one statement: a city has two thousand units, and what it shows are a dozen lines."""
+    found = Glance({unit: Figures() for unit in (here.unit, *(b.unit for b in below))}, {}, {}, {})
+    given = {
+        "event": event, "top": here.unit, "lo": here.lo, "hi": here.hi, "on": clock.today(), "day": clock.today(),
+        "lines": [b.unit for b in below], "los": [b.lo for b in below], "his": [b.hi for b in below],
+    }  # fmt: skip
+    for row in rows(_GLANCE, given):
+        line, what, n = row["line"], row["what"], row["n"]
+        if not what:
+            sums = found.sums[line]
+            sums.held, sums.new, sums.closed, sums.late = (row[name] or 0 for name in ("held", "new", "closed", "late"))
+        elif line == 0:
+            found.counted_at[what] = row["at"]
+        elif line == standing.NOWHERE:
+            found.nowhere[what] = n
+        else:
+            found.counted[what] = found.counted.get(what, 0) + n
+            if what == standing.HELPED:
+                found.sums[line].helped = n
+    return found
 
 
 def condition(what: str, event: int, units: Sequence[int], below: Sequence[int]) -> tuple[str, dict[str, Any]]:

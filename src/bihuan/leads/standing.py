@@ -99,10 +99,3 @@ def find_strays() -> int:
         n = cursor.rowcount
         _stamp(cursor, [STRAYS], now)
     return n
-
-
-def counted_at(event: int, what: str) -> datetime | None:
-    """When a figure was last counted; None where it never was."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT max(at) FROM standing WHERE event = %s AND what = %s AND unit = 0", (event, what))
-        return cursor.fetchone()[0]

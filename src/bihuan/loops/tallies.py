@@ -9,6 +9,16 @@ from django.db import connection, transaction
 
 from bihuan.kernel import clock
 
+# All that is counted of an event, folded and not yet folded, and the figures of a sum of it (`day`: the product's).
+LINES = """
+(SELECT unit, kind, day, opened, closed, moved_in, moved_out, late FROM tally WHERE event = %(event)s
+ UNION ALL SELECT unit, kind, day, opened, closed, moved_in, moved_out, late FROM tally_delta WHERE event = %(event)s)
+"""
+SUMS = """
+sum(opened + moved_in - closed - moved_out)::int AS held, sum(late)::int AS late,
+(sum(opened) FILTER (WHERE day = %(day)s))::int AS new, (sum(closed) FILTER (WHERE day = %(day)s))::int AS closed
+"""
+
 
 @dataclasses.dataclass(frozen=True)
 class Counts:
@@ -52,11 +62,8 @@ def counts(event: int, kinds: Sequence[str] | None = None, units: Sequence[int] 
     """Figures by unit, of those in sight; `kinds` and `units` narrow."""
     with connection.cursor() as cursor:
         cursor.execute(
-            """
-            SELECT unit, sum(opened + moved_in - closed - moved_out)::int, sum(late)::int,
-                   (sum(opened) FILTER (WHERE day = %(day)s))::int, (sum(closed) FILTER (WHERE day = %(day)s))::int
-            FROM (SELECT unit, kind, day, opened, closed, moved_in, moved_out, late FROM tally WHERE event = %(event)s
-                  UNION ALL SELECT unit, kind, day, opened, closed, moved_in, moved_out, late FROM tally_delta WHERE event = %(event)s) t
+            f"""
+            SELECT unit, {SUMS} FROM {LINES} t
             WHERE (%(kinds)s::text[] IS NULL OR kind = ANY(%(kinds)s)) AND (%(units)s::int[] IS NULL OR unit = ANY(%(units)s))
             GROUP BY unit ORDER BY unit
             """,
