@@ -51,8 +51,10 @@ def answered_words(contact: queries.Contact | None) -> str:
 
 
 def lines(request: HttpRequest, duties: list[dict[str, Any]], now: datetime) -> list[dict[str, Any]]:
-    """Duties as rows of components/work_line.html. Telephones stand only in lines that the reader's own unit holds."""
+    """Duties as rows of the table of work (site/templatetags/work.py). Telephones stand only in lines that the reader's own unit holds."""
     post, found = request.post, queries.around(duties, now)
+    quiet = {pack: queries.is_quiet(pack, now) for pack in {duty["pack"] for duty in duties}}
+    named = {sources: _("、").join(str(SOURCES.get(s, s)) for s in sources) for sources in {tuple(le["sources"]) for le in found.leads.values()}}
     rows = []
     for no, duty in enumerate(duties):
         person, lead, contact = found.people.get(duty["subject"]), found.leads.get(no), found.contacts.get(no)
@@ -81,10 +83,10 @@ def lines(request: HttpRequest, duties: list[dict[str, Any]], now: datetime) -> 
                 "place": place_of(duty, person, post),
                 "what": _what(duty, lead, now),
                 "event": event_of(duty),
-                "source": _("、").join(str(SOURCES.get(s, s)) for s in lead["sources"]) if lead else "",
+                "source": named[tuple(lead["sources"])] if lead else "",
                 "tries": contact.n_tries if contact and is_verify else 0,
                 "due_at": duty["due_at"],
-                "paused": queries.is_paused(duty, now),
+                "paused": quiet[duty["pack"]] and duty["due_at"] is not None and duty["due_at"] > now,
                 "owner": duty["owner_name"],
                 "assignee": duty["assignee_name"] or "",
                 "offered": duty["offered_to"] is not None,

@@ -264,10 +264,15 @@ def contacts_of(given: Mapping[str, Any], now: datetime) -> dict[int, Contact]:
     return found
 
 
+def is_quiet(pack: str, now: datetime) -> bool:
+    """Whether it is night by these rules: clocks that have not rung rest."""
+    quiet = packs.by_key(pack).quiet
+    return quiet is not None and quiet.holds(now)
+
+
 def is_paused(duty: Mapping[str, Any], now: datetime) -> bool:
     """Whether the clock of a duty rests now, in the quiet hours of the rules that opened it."""
-    quiet = packs.by_key(duty["pack"]).quiet
-    return quiet is not None and quiet.holds(now) and duty["due_at"] is not None and duty["due_at"] > now
+    return duty["due_at"] is not None and duty["due_at"] > now and is_quiet(duty["pack"], now)
 
 
 # --- one lead -----------------------------------------------------------------------------------------------------
