@@ -54,7 +54,8 @@ def lines(request: HttpRequest, duties: list[dict[str, Any]], now: datetime) -> 
     """Duties as rows of the table of work (site/templatetags/work.py). Telephones stand only in lines that the reader's own unit holds."""
     post, found = request.post, queries.around(duties, now)
     quiet = {pack: queries.is_quiet(pack, now) for pack in {duty["pack"] for duty in duties}}
-    named = {sources: _("、").join(str(SOURCES.get(s, s)) for s in sources) for sources in {tuple(le["sources"]) for le in found.leads.values()}}
+    told = {tuple(lead["sources"]) for lead in found.leads.values()}
+    named = {sources: _("、").join(str(SOURCES.get(s, s)) for s in sources) for sources in told}
     rows = []
     for no, duty in enumerate(duties):
         person, lead, contact = found.people.get(duty["subject"]), found.leads.get(no), found.contacts.get(no)
