@@ -37,10 +37,11 @@ WHERE c.root IN (SELECT root FROM cluster WHERE subject = ANY(%(aliases)s::uuid[
 ORDER BY l.event, l.kind, l.key, root, l.closed_at IS NULL, l.opened_at, l.id
 """
 
-# Everybody on either side: who moved, and the persons to whom they belonged before.
+# On either side, who moved and the persons to whom they belonged before: those about whom anything was ever to be done.
 _BOTH_SIDES = """
 SELECT m.subject FROM cluster m WHERE m.root IN (
   SELECT c.root FROM cluster c WHERE c.subject = ANY(%(aliases)s::uuid[]) OR c.subject = ANY(%(was)s::uuid[]))
+  AND EXISTS (SELECT 1 FROM loop l WHERE l.subject = m.subject)
 """
 
 # Duties of these aliases that were closed by a fact about an alias that is no longer the same person.
@@ -103,6 +104,8 @@ def after_relink(event: int, aliases: Sequence[UUID], act: UUID, by, was: Sequen
     before = [str(w) for w in was]
     with engine():
         sides = [str(s) for (s,) in run(_BOTH_SIDES, {"aliases": wanted, "was": before})]
+    if not sides:
+        return Relinked((), (), ())
     succeeded = _owed_again(sides, by, act)
     merged, both = _one_each(sides, wanted, before, by, act)
     # Whose own facts answer already is not asked again.

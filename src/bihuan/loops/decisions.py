@@ -31,6 +31,11 @@ class Decisions:
         self.extends: list[tuple] = []  # combo, kind, pack, due_at, rungs
         self.ladders: dict[tuple[str, str], tuple] = {}
 
+    @property
+    def touch_nothing(self) -> bool:
+        """No duty opens, closes or moves its deadline: the facts are only to be kept."""
+        return not (self.opens or self.closes or self.extends)
+
     def parameters(self) -> dict[str, list]:
         opens = list(zip(*self.opens, strict=True)) or [()] * 6
         closes = list(zip(*self.closes, strict=True)) or [()] * 2

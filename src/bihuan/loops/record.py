@@ -27,7 +27,7 @@ from bihuan.ledger.facts import CONTRADICTED
 from bihuan.ledger.kinds import FactKind
 from bihuan.loops.copy_frame import copy_frame
 from bihuan.loops.decisions import decide, event_region, packs_kept, reads_of, write_ladders
-from bihuan.loops.sql import HEADER, UNSTAGE, digest, record_statement, staging_statements
+from bihuan.loops.sql import HEADER, UNSTAGE, append_statement, digest, record_statement, staging_statements
 from bihuan.loops.statement import literal
 from bihuan.regions import queries as regions
 
@@ -187,9 +187,12 @@ def _record_batch(kind: FactKind, rows: pl.DataFrame, event: int, by, act: UUID,
     with engine(), psycopg.Cursor(connection.connection) as cursor:
         write_ladders(decisions.ladders)
         stage(cursor, kind, frame)
-        for statement in staging_statements(kind.name):
-            cursor.execute(statement, parameters if "%(" in statement else None)
-        n_new, opened, closed = cursor.execute(record_statement(kind.name, True), parameters, prepare=False).fetchone()
+        if decisions.touch_nothing:
+            n_new, opened, closed = cursor.execute(append_statement(kind.name), parameters, prepare=False).fetchone()[0], (), ()
+        else:
+            for statement in staging_statements(kind.name):
+                cursor.execute(statement, parameters if "%(" in statement else None)
+            n_new, opened, closed = cursor.execute(record_statement(kind.name, True), parameters, prepare=False).fetchone()
         n_conflict, kept = _keep_conflicts(cursor, kind, parameters, "happened_at" in rows.columns) if n_new < len(frame) else (0, [])
         cursor.execute(UNSTAGE)
         _ask_which(kept, by)

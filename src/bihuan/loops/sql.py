@@ -115,12 +115,32 @@ def staging_statements(name: str) -> tuple[str, ...]:
 UNSTAGE = "DROP TABLE IF EXISTS pg_temp.staged_fact, pg_temp.staged_r, pg_temp.staged_m, pg_temp.staged_wanted"
 
 
+def _appended(kind: FactKind, staged: bool) -> str:
+    """`f` and `d`: the rows `r` as facts with their details, but for those that are known."""
+    names = [field.name for field in kind.fields]
+    return f"""f AS (
+  INSERT INTO fact (id, act, event, kind, subject, region, happened_at, received_at, effective_at, "by", unit,
+                    device, device_seq, purpose, corrects, digest, salt)
+  SELECT id, act, event, '{kind.name}', subject, region, happened_at, %(now)s::timestamptz, effective_at, %(by)s::int,
+         %(unit)s::int, device, device_seq, purpose, corrects, {digest(kind, "r")}, {_SALTS if staged else _SALT}
+  FROM r ON CONFLICT (id) DO NOTHING RETURNING id),
+d AS (INSERT INTO {kind.table} (fact{"".join(", " + n for n in names)})
+  SELECT r.id{"".join(", r." + n for n in names)} FROM r JOIN f USING (id))"""
+
+
+@functools.cache
+def append_statement(name: str) -> str:
+    """For a staged batch that touches no duty (links of a list, acts already carried out): the facts alone. Answers how many are new.
+
+    Parameters: now, by, unit.
+    """
+    return f"WITH r AS NOT MATERIALIZED (SELECT * FROM pg_temp.staged_fact), {_appended(fact_kind(name), True)} SELECT count(*) FROM f"
+
+
 @functools.cache
 def record_statement(name: str, staged: bool) -> str:
     """Parameters: now, day, by, unit, and the arrays od_*, cd_*, xd_* (see `decisions.Decisions`)."""
     kind = fact_kind(name)
-    names = [field.name for field in kind.fields]
-    listed = "".join(", " + n for n in names)
     extends = bool(declare.extended_by(kind))
     if staged:
         source = """r AS NOT MATERIALIZED (SELECT * FROM pg_temp.staged_r),
@@ -135,13 +155,7 @@ owed AS MATERIALIZED ({_OWED}),
 wanted AS MATERIALIZED ({_WANTED}),"""
     return f"""
 WITH {source}
-f AS (
-  INSERT INTO fact (id, act, event, kind, subject, region, happened_at, received_at, effective_at, "by", unit,
-                    device, device_seq, purpose, corrects, digest, salt)
-  SELECT id, act, event, '{name}', subject, region, happened_at, %(now)s::timestamptz, effective_at, %(by)s::int,
-         %(unit)s::int, device, device_seq, purpose, corrects, {digest(kind, "r")}, {_SALTS if staged else _SALT}
-  FROM r ON CONFLICT (id) DO NOTHING RETURNING id),
-d AS (INSERT INTO {kind.table} (fact{listed}) SELECT r.id{"".join(", r." + n for n in names)} FROM r JOIN f USING (id)),
+{_appended(kind, staged)},
 cd AS (SELECT * FROM unnest(%(cd_combo)s::int[], %(cd_kind)s::text[]) AS c(combo, kind)),
 xd AS (
   SELECT combo, kind, pack, due_at, rungs::timestamptz[] AS rungs
