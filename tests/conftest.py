@@ -7,6 +7,7 @@ rolled back, nothing is left. Django's default connection is `bihuan_app`, as in
 from __future__ import annotations
 
 import os
+import pickle
 import socket
 import subprocess
 import sys
@@ -69,6 +70,10 @@ def pytest_configure(config: pytest.Config) -> None:
         _use = postgres.Use(throw_away=True)
         _use.__enter__()
     setup.django("app")
+    # A password costs half a second, as it should; what tests say with it is said as well when it costs nothing.
+    from django.contrib.auth.hashers import PBKDF2PasswordHasher
+
+    PBKDF2PasswordHasher.iterations = 1
 
 
 # What takes longest begins first, so that no core waits for it at the end.
@@ -193,6 +198,30 @@ def city(city_template: str) -> Iterator[str]:
     with database_from(city_template) as name:
         installation.forget()
         yield name
+    installation.forget()
+
+
+@pytest.fixture(scope="session")
+def world_template(city_template: str) -> Iterator[tuple[str, bytes]]:
+    """A database with two places full of people and officers (tests/attacks/world.py), and what is in it, pickled."""
+    from bihuan.policy import installation
+    from tests.attacks import world
+
+    with database_from(city_template) as name:
+        installation.forget()
+        yield name, pickle.dumps(world.make())
+    installation.forget()
+
+
+@pytest.fixture(scope="module")
+def world(world_template: tuple[str, bytes]) -> Iterator[object]:
+    """A tests.attacks.world.World in a database of its own: the tests of a file are told apart by what they take from it."""
+    from bihuan.policy import installation
+
+    name, made = world_template
+    with database_from(name):
+        installation.forget()
+        yield pickle.loads(made)
     installation.forget()
 
 

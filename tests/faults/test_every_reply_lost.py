@@ -5,7 +5,6 @@ The addresses and their forms are those of tests/attacks/routes.toml, in which e
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
 
 import psycopg
@@ -13,23 +12,12 @@ import pytest
 from django.apps import apps
 from tests.attacks import routes
 from tests.attacks.routes import Route
-from tests.attacks.world import World, client, dsn, make
-from tests.conftest import database_from
+from tests.attacks.world import World, client, dsn
 
 # Floors that note each sign-in and each try: a second try is a second try.
 NOTED = {"access", "sessions", "site", "auth", "contenttypes"}
 REFUSED = (409, 422)
 WRITING = [route for route in routes.all_routes() if route.takes_post]
-
-
-@pytest.fixture(scope="module")
-def world(city_template: str) -> Iterator[World]:
-    from bihuan.policy import installation
-
-    with database_from(city_template):
-        installation.forget()
-        yield make()
-    installation.forget()
 
 
 def counts() -> dict[str, int]:

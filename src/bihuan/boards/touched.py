@@ -46,21 +46,21 @@ def _asks(pack: Pack, origin_class: str) -> dict[str, Any]:
     return pack.arrival_rule(origin_class).row.model_dump(exclude={"source", "grade", "note", "zh", "en"})
 
 
-# An open duty with the class of its arrival; "" where it is about none.
+# An open duty with the class of its arrival, "" where it is about none; looked up once a duty (OFFSET 0 keeps it apart), and
+# not once for each row of the table of what is touched.
 _OPEN = """
-FROM loop l
-LEFT JOIN LATERAL (
-  SELECT le.origin_class FROM cluster c JOIN cluster m ON m.root = c.root
-  JOIN lead le ON le.subject = m.subject AND le.key = l.key AND le.event = l.event AND le.merged_into IS NULL
-  WHERE c.subject = l.subject ORDER BY le.first_reported_at DESC LIMIT 1
-) a ON TRUE
+FROM (
+  SELECT l.id, l.kind, l.scope, l.subject, coalesce((
+    SELECT le.origin_class FROM cluster c JOIN cluster m ON m.root = c.root
+    JOIN lead le ON le.subject = m.subject AND le.key = l.key AND le.event = l.event AND le.merged_into IS NULL
+    WHERE c.subject = l.subject ORDER BY le.first_reported_at DESC LIMIT 1), '') AS class
+  FROM loop l WHERE l.event = %(event)s AND l.closed_at IS NULL OFFSET 0) l
 JOIN unnest(%(lo)s::bigint[], %(hi)s::bigint[], %(kind)s::text[], %(class)s::text[], %(effect)s::text[]) AS t(lo, hi, kind, class, effect)
-  ON l.scope >= t.lo AND l.scope < t.hi AND l.kind = t.kind AND coalesce(a.origin_class, '') = t.class
-WHERE l.event = %(event)s AND l.closed_at IS NULL
+  ON l.scope >= t.lo AND l.scope < t.hi AND l.kind = t.kind AND l.class = t.class
 """
 _COUNT = f"""
 SELECT l.kind, t.class, t.effect, count(*) AS n, count(DISTINCT coalesce(c.root, l.subject)) AS persons
-{_OPEN.replace("WHERE l.event", "LEFT JOIN cluster c ON c.subject = l.subject WHERE l.event")}
+{_OPEN} LEFT JOIN cluster c ON c.subject = l.subject
 GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
 """
 
@@ -94,8 +94,9 @@ def count(event: int, found: Sequence[Cell]) -> list[Touched]:
 def condition(event: int, found: Sequence[Cell], effects: Sequence[str] = ()) -> tuple[str, dict[str, Any]]:
     """The same duties `l` as a condition, for a list; `effects`: only those touched so."""
     given = _table(event, found) | {"effects": list(effects)}
-    only = " AND t.effect = ANY(%(effects)s)" if effects else ""
-    return f"l.id IN (SELECT l.id {_OPEN}{only})", given
+    only = " WHERE t.effect = ANY(%(effects)s)" if effects else ""
+    # As an array they are looked up once; as a join the planner may ask for each line of the list again.
+    return f"l.id = ANY(ARRAY(SELECT l.id {_OPEN}{only}))", given
 
 
 preview.register(count)

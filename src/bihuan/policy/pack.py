@@ -284,7 +284,7 @@ class Library:
         """The base pack of that id and version. Refuses what is not there (pack_unknown) and what is wrong (pack_invalid …)."""
         return Pack(self._document(pack_id, self._included(self._read(pack_id, version))))
 
-    def _included(self, data: dict[str, Any], above: tuple[str, ...] = ()) -> dict[str, Any]:
+    def _included(self, data: Mapping[str, Any], above: tuple[str, ...] = ()) -> dict[str, Any]:
         """A base file laid upon what it includes. Its own rows replace those beneath, whole."""
         where = f"{data.get('id')}@{data.get('version')}"
         if where in above:
@@ -357,7 +357,7 @@ class Library:
         for file in self.files():
             name = file.relative_to(self.root).with_suffix("").as_posix()
             try:
-                data = tomllib.loads(file.read_text(encoding="utf-8"))
+                data = _parsed(file)
                 version = str(data.get("version", ""))
                 if "overlay_of" in data:
                     overlay = self.load_overlay(str(data.get("id", name)), version)
@@ -405,21 +405,21 @@ class Library:
                     continue
         return sorted(found, key=lambda overlay: (overlay.id, overlay.version))
 
-    def _heads(self) -> Iterator[dict[str, Any]]:
+    def _heads(self) -> Iterator[Mapping[str, Any]]:
         for file in self.files():
             try:
-                yield tomllib.loads(file.read_text(encoding="utf-8"))
+                yield _parsed(file)
             except tomllib.TOMLDecodeError:
                 continue
 
-    def _read(self, pack_id: str, version: str) -> dict[str, Any]:
+    def _read(self, pack_id: str, version: str) -> Mapping[str, Any]:
         if not (_NAME.fullmatch(pack_id) and _NAME.fullmatch(version)):
             raise Refused("pack_unknown", "没有这个方案", "there is no such pack", "key")
         for name in (f"{pack_id}@{version}.toml", f"{pack_id}.toml"):
             file = (self.root / name).resolve()
             if file.is_relative_to(self.root.resolve()) and file.is_file():
                 try:
-                    data = tomllib.loads(file.read_text(encoding="utf-8"))
+                    data = _parsed(file)
                 except tomllib.TOMLDecodeError as error:
                     raise Refused("pack_unreadable", f"方案文件格式错误：{error}", f"the pack is not TOML: {error}", pack_id) from error
                 if data.get("id") == pack_id and data.get("version") == version:
@@ -451,7 +451,7 @@ class Library:
         for file in self.files():
             if not file.relative_to(self.root).as_posix().startswith(OVERLAYS):
                 continue
-            data = tomllib.loads(file.read_text(encoding="utf-8"))
+            data = _parsed(file)
             if (data.get("short"), data.get("version")) == (name, version):
                 return self.load_overlay(data["id"], version)
         raise Refused("pack_unknown", f"没有补充规定 {short}", f"there is no overlay {short}", short)
@@ -564,7 +564,7 @@ def _quiet_length(value: tuple[Any, ...]) -> timedelta:
     return QuietHours(*value).length
 
 
-def _laid_upon(data: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+def _laid_upon(data: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
     """Sections are joined; a row (what has a source) is replaced whole."""
     joined = dict(data)
     for name, value in changes.items():
@@ -574,6 +574,16 @@ def _laid_upon(data: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, An
         else:
             joined[name] = value
     return joined
+
+
+def _parsed(file: Path) -> Mapping[str, Any]:
+    """What a file says, read again when it has changed. Nobody changes the answer."""
+    return _parsed_at(file, file.stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=1000)
+def _parsed_at(file: Path, _changed: int) -> Mapping[str, Any]:
+    return tomllib.loads(file.read_text(encoding="utf-8"))
 
 
 def _rows(value: object) -> Iterator[Row]:
