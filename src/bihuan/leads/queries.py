@@ -83,14 +83,15 @@ class Filter:
 # The event is named only where several are open: where a reader could mix them up. Names are looked up for the rows that
 # are shown: as joins of eight tables they took longer to plan than to read.
 DUTY = """
-SELECT l.id, l.event, l.kind, l.subject, l.key, l.owner, l.assignee, l.offered_to, l.offered_until, l.due_at, l.opened_at,
-       l.closed_at, l.outcome, l.pack, l.scope, coalesce((SELECT c.root FROM cluster c WHERE c.subject = l.subject), l.subject) AS root,
+SELECT l.id, l.event, l.kind, l.subject, l.key, l.owner, l.assignee, l.offered_to, l.offered_until, l.due_at,
+       l.closed_at, l.pack, coalesce((SELECT c.root FROM cluster c WHERE c.subject = l.subject), l.subject) AS root,
        (SELECT o.name FROM unit o WHERE o.id = l.owner) AS owner_name, (SELECT o.phone FROM unit o WHERE o.id = l.owner) AS owner_phone,
        (SELECT a.name FROM officer a WHERE a.id = l.assignee) AS assignee_name, (SELECT g.name FROM unit g WHERE g.id = l.offered_to) AS offered_name,
-       r.name AS region_name, r.level AS region_level, (SELECT p.name FROM region p WHERE p.id = r.parent_id) AS parent_name,
+       (SELECT r.name FROM region r WHERE r.id = l.region) AS region_name, (SELECT r.level FROM region r WHERE r.id = l.region) AS region_level,
+       (SELECT p.name FROM region r JOIN region p ON p.id = r.parent_id WHERE r.id = l.region) AS parent_name,
        CASE WHEN (SELECT count(*) FROM event x WHERE x.ended_on IS NULL) > 1
             THEN (SELECT e.name FROM event e WHERE e.id = l.event) ELSE '' END AS event_name
-FROM loop l JOIN region r ON r.id = l.region
+FROM loop l
 """
 
 
@@ -155,13 +156,14 @@ def counts_of_states(unit: int, now: datetime, tomorrow: datetime, *, wide: bool
     }
     if wide:
         parts |= {
-            "late": in_range.format(" AND l.due_at < %(now)s"),
+            "late": "m.late",
             "helped": in_range.format(" AND l.id IN (SELECT f.loop FROM fired f WHERE f.unit = %(unit)s)"),
-            "all": in_range.format(""),
+            "all": f"CASE WHEN greatest(m.mine, m.late) > {MANY} THEN {MANY + 1} ELSE {in_range.format('')} END",
         }
+    late = in_range.format(" AND l.due_at < %(now)s") if wide else "0"
     mine = (  # by their deadlines: the first ones hold all that are due today
-        "SELECT count(*) AS mine, count(*) FILTER (WHERE d.due_at < %(tomorrow)s) AS today, count(*) FILTER (WHERE d.due_at < %(now)s) AS mine_late"
-        f" FROM (SELECT l.due_at FROM loop l WHERE l.closed_at IS NULL AND l.owner = %(unit)s ORDER BY l.due_at LIMIT {MANY + 1}) d"
+        "SELECT count(*) AS mine, count(*) FILTER (WHERE d.due_at < %(tomorrow)s) AS today, count(*) FILTER (WHERE d.due_at < %(now)s) AS mine_late,"
+        f" {late} AS late FROM (SELECT l.due_at FROM loop l WHERE l.closed_at IS NULL AND l.owner = %(unit)s ORDER BY l.due_at LIMIT {MANY + 1}) d"
     )
     sql = "SELECT " + ", ".join(f"{part} AS {name}" for name, part in parts.items()) + f" FROM ({mine}) m"
     return rows(sql, {"unit": unit, "now": now, "tomorrow": tomorrow})[0]
@@ -170,7 +172,7 @@ def counts_of_states(unit: int, now: datetime, tomorrow: datetime, *, wide: bool
 # --- what a line says beside the duty -----------------------------------------------------------------------------
 
 _LEADS = """
-SELECT w.n, le.id, le.key, le.sources, le.origin, le.arrived_from, le.arrived_to, le.event
+SELECT w.n, le.id, le.sources, le.arrived_to
 FROM unnest(%(n)s::int[], %(root)s::uuid[], %(key)s::text[], %(event)s::int[]) AS w(n, root, key, event)
 JOIN cluster c ON c.root = w.root
 JOIN lead le ON le.subject = c.subject AND le.key = w.key AND le.event = w.event AND le.merged_into IS NULL
@@ -414,9 +416,8 @@ def said(fact: UUID) -> dict[str, Any] | None:
 def saved_calls(unit: int, since: datetime) -> dict[str, int] | None:
     """How many rows of how many kinds of lists told of the people of a village since then; None where no call was saved."""
     found = rows(
-        "SELECT count(*) AS persons, coalesce(sum(n_reports), 0)::int AS rows, (SELECT count(DISTINCT s) FROM lead x, unnest(x.sources) s"
-        " WHERE x.desk = %(unit)s AND x.merged_into IS NULL AND x.first_reported_at >= %(since)s)::int AS lists"
-        " FROM lead WHERE desk = %(unit)s AND merged_into IS NULL AND first_reported_at >= %(since)s",
+        "WITH told AS MATERIALIZED (SELECT n_reports, sources FROM lead WHERE desk = %(unit)s AND merged_into IS NULL AND first_reported_at >= %(since)s)"
+        " SELECT count(*) AS persons, coalesce(sum(n_reports), 0)::int AS rows, (SELECT count(DISTINCT s) FROM told, unnest(sources) s)::int AS lists FROM told",
         {"unit": unit, "since": since},
     )[0]
     return {**found, "fewer": found["rows"] - found["persons"]} if found["rows"] > found["persons"] else None
