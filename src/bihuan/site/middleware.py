@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import logging
+import threading
+from collections import Counter
 from collections.abc import Callable
 
+from django.conf import settings
 from django.db import OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.template.loader import render_to_string
 from psycopg.errors import QueryCanceled
 
 from bihuan.access.middleware import refusal
@@ -15,6 +19,7 @@ from bihuan.intake import actions as intake
 from bihuan.kernel.refused import Refused
 from bihuan.leads import export
 from bihuan.site.actions import note_denied
+from bihuan.site.serve import threads
 
 log = logging.getLogger("bihuan.denied")
 
@@ -73,6 +78,38 @@ class Bounded:
             )
             return refusal(request, refused)
         return self.get_response(request)
+
+
+class Turns:
+    """Of one browser, half of what the house answers at once: who opens, or is made to open, ever more pages waits for the others.
+
+    What is beyond is refused (429) before anything is asked of the database, and a page that was only read tries again by
+    itself. Strangers have no session; for them the doors count (access.attempts).
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+        self.most = max(2, threads() // 2)
+        self._lock = threading.Lock()
+        self._open: Counter[str] = Counter()
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        browser = request.COOKIES.get(settings.SESSION_COOKIE_NAME)
+        if not browser:
+            return self.get_response(request)
+        with self._lock:
+            goes_on = self._open[browser] < self.most
+            self._open[browser] += goes_on
+        if not goes_on:
+            again = {"Retry-After": "1"} | ({"Refresh": "1"} if request.method in ("GET", "HEAD") else {})
+            return HttpResponse(render_to_string("429.html", {"request": request}), status=429, headers=again)
+        try:
+            return self.get_response(request)
+        finally:
+            with self._lock:
+                self._open[browser] -= 1
+                if not self._open[browser]:
+                    del self._open[browser]
 
 
 class PlainText:

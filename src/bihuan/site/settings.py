@@ -52,6 +52,7 @@ MIDDLEWARE = [
     "bihuan.site.middleware.ContentSecurityPolicy",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
+    "bihuan.site.middleware.Turns",
     "django.middleware.common.CommonMiddleware",
     "bihuan.site.middleware.Bounded",
     "django.middleware.csrf.CsrfViewMiddleware",
