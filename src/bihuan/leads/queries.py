@@ -430,12 +430,12 @@ def officers_of(unit: int) -> list[dict[str, Any]]:
     )
 
 
-def units_below(unit: int) -> list[dict[str, Any]]:
-    """Desks and villages one and two steps below, in the order of their codes."""
+def units_below(unit: int, *, next_only: bool = False) -> list[dict[str, Any]]:
+    """Desks and villages one and two steps below (`next_only`: one step), in the order of their codes."""
     return rows(
         "SELECT u.id, u.name, u.kind, p.id AS parent, p.name AS parent_name FROM unit u JOIN unit p ON p.id = u.parent_id"
         " LEFT JOIN region_scope s ON s.region_id = u.region_id AND s.valid @> %(on)s::date"
-        " WHERE (p.id = %(unit)s OR p.parent_id = %(unit)s) AND u.kind IN ('desk', 'village', 'liaison') AND u.valid @> %(on)s::date"
+        f" WHERE (p.id = %(unit)s{'' if next_only else ' OR p.parent_id = %(unit)s'}) AND u.kind IN ('desk', 'village', 'liaison') AND u.valid @> %(on)s::date"
         " ORDER BY p.id <> %(unit)s, s.scope, u.id",
         {"unit": unit, "on": clock.today()},
     )

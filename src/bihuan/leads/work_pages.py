@@ -53,7 +53,8 @@ def my_work(request: HttpRequest) -> HttpResponse:
     post = allow(request, Permission.LEAD_READ)
     now = clock.now()
     village = post.role == Role.VILLAGE_WORKER
-    below = [] if village else queries.units_below(post.unit_id)
+    # Chosen from are the units of the next level; one further below comes in the address of a list.
+    below = [] if village else queries.units_below(post.unit_id, next_only=not request.GET.get("unit"))
     chosen, unit = filter_of(request.GET, post, below)
     state, kind, q = chosen.state, chosen.kind, chosen.q
     where, given = chosen.sql(post.unit_id, now)
