@@ -22,9 +22,9 @@ _world = importlib.util.module_from_spec(_spec)
 DOCUMENTS = ["320706198001010019", "320706197505050021", "320706201503030032", "320706200408020045", "E12345678"]
 NAMES, PHONES = [None, "王梅", "李山", "王玫"], [None, "13800000001", "13800000002", "13800000003"]
 PLACES = ["朐山村委会3组", "朐山村委会4组"]
-ROWS = st.tuples(*map(st.sampled_from, (NAMES, [None, None, *DOCUMENTS], PHONES, [None]))).filter(lambda row: row[1] or row[2]) | st.tuples(
-    *map(st.sampled_from, (NAMES[1:], [None], [None], PLACES))
-)
+ROWS = st.tuples(*map(st.sampled_from, (NAMES, [None, None, *DOCUMENTS], PHONES, [None, *PLACES]))).filter(
+    lambda row: row[1] or row[2]
+) | st.tuples(*map(st.sampled_from, (NAMES[1:], [None], [None], PLACES)))
 LISTS = st.lists(ROWS, min_size=1, max_size=14)
 TABLES = (
     "subject, cluster, visible, person, identity, holding, link, judged, doubt, linked, unlinked, doubted, settled,"

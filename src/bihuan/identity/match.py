@@ -13,6 +13,7 @@ from django.db import connection
 from bihuan.access.door import engine
 from bihuan.identity import keys, links
 from bihuan.identity.evidence import PHONE, evidence
+from bihuan.identity.near import UNREAD
 from bihuan.identity.sealed import opened
 from bihuan.kernel.crypto import seal
 from bihuan.loops.copy_frame import copy_frame
@@ -42,7 +43,12 @@ _CLUSTERS = """
 INSERT INTO cluster (subject, root) SELECT subject, subject FROM pg_temp.id_new ORDER BY subject
 ON CONFLICT (subject) DO NOTHING"""
 
-# A person is a minor while every event in which the document was seen found so; a first name fills an empty one.
+# A person is a minor while every event in which the document was seen found so. Of several names that lists write beside
+# one piece of evidence the one that was read whole stands, and of those the first by its characters: any would do, but the
+# order in which lists come must not decide it, for a near name at a door is asked about by it.
+_BETTER = f"""excluded.name_key <> '' AND (p.name_key = ''
+      OR (excluded.name_key ~ '{UNREAD}', excluded.name_key COLLATE "C", excluded.name COLLATE "C")
+       < (p.name_key ~ '{UNREAD}', p.name_key COLLATE "C", p.name COLLATE "C"))"""
 _PERSONS = f"""
 WITH changed AS (
   INSERT INTO person AS p (subject, name, name_key, pinyin, initials, birth_year, sex, minor, marks)
@@ -50,12 +56,12 @@ WITH changed AS (
          coalesce(sex, ''), minor, '{{}}'
   FROM pg_temp.id_alias WHERE kind <> {PHONE} ORDER BY subject
   ON CONFLICT (subject) DO UPDATE SET
-    name = CASE WHEN p.name_key = '' THEN excluded.name ELSE p.name END,
-    name_key = CASE WHEN p.name_key = '' THEN excluded.name_key ELSE p.name_key END,
-    pinyin = CASE WHEN p.name_key = '' THEN excluded.pinyin ELSE p.pinyin END,
-    initials = CASE WHEN p.name_key = '' THEN excluded.initials ELSE p.initials END,
+    name = CASE WHEN {_BETTER} THEN excluded.name ELSE p.name END,
+    name_key = CASE WHEN {_BETTER} THEN excluded.name_key ELSE p.name_key END,
+    pinyin = CASE WHEN {_BETTER} THEN excluded.pinyin ELSE p.pinyin END,
+    initials = CASE WHEN {_BETTER} THEN excluded.initials ELSE p.initials END,
     minor = p.minor AND excluded.minor
-  WHERE (p.name_key = '' AND excluded.name_key <> '') OR (p.minor AND NOT excluded.minor)
+  WHERE {_BETTER} OR (p.minor AND NOT excluded.minor)
   RETURNING p.subject)
 INSERT INTO pg_temp.id_aged SELECT subject FROM changed"""
 
@@ -138,7 +144,8 @@ def match(rows: pl.DataFrame, *, event: int, by, act: UUID, adult_years: int, on
 def _stage(cursor: psycopg.Cursor, lines: pl.DataFrame) -> None:
     cursor.execute(_UNSTAGING)
     cursor.execute(_STAGING)
-    named_first = lines.sort(pl.col("name_key").is_null(), maintain_order=True)
+    unread = pl.col("name_key").str.contains(UNREAD)
+    named_first = lines.sort(pl.col("name_key").is_null(), unread, "name_key", "name", maintain_order=True)
     aliases = named_first.unique("subject", keep="first", maintain_order=True)
     copy_frame(cursor, "pg_temp.id_alias", aliases.select(_PERSON))
     # A phone by itself has no name; what a list writes beside it would make it a name with a phone.

@@ -39,7 +39,8 @@ SAME, SOUND, ONE, ORDER = "same", "sound", "one", "order"
 PHONE, ADDRESS, DOCUMENT = "phone", "address", "document"
 
 _HAN = re.compile(r"[\u3400-\u9fff\U00020000-\U0003ffff]")
-_UNREAD = re.compile(r"[?*□■〓�＊？]")
+UNREAD = "[?*□■〓�＊？]"  # signs that stand where a machine could not write a character; for Python and for SQL
+_UNREAD = re.compile(UNREAD)
 _DOOR = re.compile(DOOR)
 
 
