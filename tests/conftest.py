@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 import pickle
+import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -34,7 +36,37 @@ _root = Path(os.environ.setdefault("BIHUAN_TEST_ROOT", os.environ.get("BIHUAN_HO
 # Each process of a suite that runs on several cores has a server of its own: what is sealed, killed or counted in one
 # (a seal waits for every transaction of the whole server) is no business of the other.
 _process = os.environ.get("PYTEST_XDIST_WORKER", "")
-os.environ["BIHUAN_PGDATA"] = str(_root / f"test-pg{_process}")
+# In memory where a whole suite runs and there is room: each of a thousand databases is a thousand files. One test by itself
+# finds the server of the last one on the disk.
+MEMORY, MEMORY_BYTES = Path("/dev/shm"), 8 * 2**30
+_in_memory: Path | None = None
+
+
+def _data_folder() -> Path:
+    global _in_memory
+    if not _process or not os.access(MEMORY, os.W_OK) or shutil.disk_usage(MEMORY).free < MEMORY_BYTES:
+        return _root / f"test-pg{_process}"
+    told = re.search(r"^MemAvailable: +(\d+) kB$", Path("/proc/meminfo").read_text(), re.M)
+    if told is None or int(told[1]) * 1024 < MEMORY_BYTES:
+        return _root / f"test-pg{_process}"
+    for left in MEMORY.glob("bihuan-test-*"):
+        if _has_ended(left.name.split("-")[2]):
+            shutil.rmtree(left, ignore_errors=True)
+    _in_memory = MEMORY / f"bihuan-test-{os.getpid()}"
+    return _in_memory / "pg"
+
+
+def _has_ended(process: str) -> bool:
+    try:
+        os.kill(int(process), 0)
+    except (ProcessLookupError, ValueError):
+        return True
+    except PermissionError:
+        return False
+    return False
+
+
+os.environ["BIHUAN_PGDATA"] = str(_data_folder())
 os.environ["BIHUAN_HOME"] = str(_root / f"test-home{_process}")
 os.environ["BIHUAN_ROLE"] = "app"
 # Playwright keeps an event loop in the tests' thread; Django would then refuse its ordinary database calls.
@@ -89,6 +121,8 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     if _use is not None:
         _use.__exit__(None, None, None)
         _use = None
+    if _in_memory is not None:
+        shutil.rmtree(_in_memory, ignore_errors=True)
 
 
 @contextmanager
@@ -102,17 +136,6 @@ def _drop(database: str) -> None:
         server.execute(f'DROP DATABASE IF EXISTS "{database}" WITH (FORCE)')
 
 
-def _is_gone(database: str) -> bool:
-    """Was this test database left by a run that has ended? Its name carries the run's process id."""
-    try:
-        os.kill(int(database.split("_")[1]), 0)
-    except (ProcessLookupError, ValueError):
-        return True
-    except PermissionError:
-        return False
-    return False
-
-
 @pytest.fixture(scope="session")
 def template() -> str:
     """A database with all tables and privileges and no rows; made anew when the migrations have changed."""
@@ -120,7 +143,8 @@ def template() -> str:
         server.execute("SELECT pg_advisory_lock(1)")  # until this connection closes
         names = [n for (n,) in server.execute("SELECT datname FROM pg_database ORDER BY oid DESC").fetchall()]
         old = [n for n in names if n.startswith("template_") and n != TEMPLATE][TEMPLATES_KEPT:]
-        for name in old + [n for n in names if n.startswith("t_") and _is_gone(n)]:
+        left = [n for n in names if n.startswith("t_") and _has_ended(n.split("_")[1])]  # by a run that was killed
+        for name in old + left:
             _drop(name)
         if not setup.is_current():
             _drop(TEMPLATE)
