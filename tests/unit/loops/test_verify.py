@@ -256,7 +256,8 @@ def test_as_of_a_time_is_as_of_the_last_seal_before_it(found, city) -> None:
 @pytest.mark.parametrize(
     ("check", "change"),
     [
-        ("content_changed", "UPDATE toy_seen SET risk = 'none' WHERE fact = (SELECT id FROM fact WHERE kind = 'toy.seen' ORDER BY id LIMIT 1)"),
+        ("content_changed", "UPDATE toy_seen SET risk = 'none' WHERE fact = (SELECT f.id FROM fact f JOIN toy_seen t ON t.fact = f.id"
+                            " WHERE t.risk <> 'none' ORDER BY f.received_at, f.id LIMIT 1)"),
         ("opened_without_fact", "UPDATE movement SET at_fact = (SELECT id FROM fact WHERE kind = 'toy.told' ORDER BY id LIMIT 1)"
                                 " WHERE id = (SELECT min(id) FROM movement WHERE what = 'opened')"),
         ("closed_without_fact", "UPDATE movement SET at_fact = (SELECT id FROM fact WHERE kind = 'toy.seen' ORDER BY id LIMIT 1)"
