@@ -97,6 +97,21 @@ class Scene:
         thread.start()
         return thread
 
+    def sign_in(self, port: int, seconds_max: float = 20) -> None:
+        """A session for every desk, for who sends lists and for us: what one browser may open at once is bounded."""
+        sessions = [house.session_of("console") for _ in range(self.drill.desks + 2)]
+        self.browsers = [house.Browser(port, session, seconds_max) for session in sessions]
+        self.own = threading.local()
+        house.wait_for(lambda: self.browser.get("/healthz")[0] == 200, "the pages")
+
+    @property
+    def browser(self) -> house.Browser:
+        """The browser of this thread."""
+        if not hasattr(self.own, "browser"):
+            with self.lock:
+                self.own.browser = self.browsers.pop()
+        return self.own.browser
+
     def until_saved(self, ids: Promises, id: str, send: Callable[[], bool]) -> None:
         """Send the same until the answer says that it is saved; the end of the drill does not stop it."""
         until = time.monotonic() + house.BACK_SECONDS_MAX
@@ -164,8 +179,7 @@ class Scene:
         self.web = house.Program(self.folder, "bihuan.site.serve", role="app", BIHUAN_PORT=str(port), BIHUAN_POOL="1")
         self.worker = house.Program(self.folder, "bihuan.site.worker", role="work")
         self.database_up = time.monotonic()
-        self.browser = house.Browser(port, house.session_of("console"))
-        house.wait_for(lambda: self.browser.get("/healthz")[0] == 200, "the pages")
+        self.sign_in(port)
         self.writer = house.Program(self.folder, "drills.writer", str(self.writer_leads), role="app", heard=True)
         self.ears = self.guarded(functools.partial(self.listen, self.writer.process))
         seeds = [self.dice.random() for _ in range(self.drill.desks)]

@@ -115,8 +115,7 @@ def run(drill: Drill) -> None:
             port = house.free_port()
             scene.web = house.Program(Path(made), "bihuan.site.serve", role="app", BIHUAN_PORT=str(port), BIHUAN_POOL="1")
             try:
-                scene.browser = house.Browser(port, house.session_of("console"), seconds_max=30)
-                house.wait_for(lambda: scene.browser.get("/healthz")[0] == 200, "the pages")
+                scene.sign_in(port, seconds_max=30)
                 desks = [scene.guarded(functools.partial(scene.desk, random.Random(scene.dice.random()))) for _ in range(drill.desks)]
                 back, fell = [], 0
                 ballast = Path(disk) / "ballast"
