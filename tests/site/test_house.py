@@ -113,3 +113,10 @@ def test_no_path_of_a_machine_and_no_package_index_is_committed():
             if hit := OF_ONE_MACHINE.search(line):
                 found.append(f"{name}:{number}: {hit.group()}")
     assert not found
+
+
+def test_every_job_of_the_worker_is_told_in_words():
+    from bihuan.access.officer_pages import JOBS
+    from bihuan.site import worker
+
+    assert {job.name for job in worker.jobs()} == set(JOBS)

@@ -9,6 +9,7 @@ from django.db import connection
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import path
+from django.utils.translation import gettext_lazy as _lazy
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
@@ -23,6 +24,23 @@ from bihuan.kernel import clock
 from bihuan.kernel.refused import Refused
 
 PAGE = 50
+# What the worker does, in words; the name stands beside it, for the log has only that.
+JOBS = {
+    "access.hand_over": _lazy("到期的岗位，事情交回本单位值班室"),
+    "access.forget": _lazy("销毁过期的登录记录和会话"),
+    "access.empty": _lazy("已经记上的待确认记录，清掉留底"),
+    "ledger.partitions": _lazy("预先建好下几个月的台账分区"),
+    "ledger.seal": _lazy("每分钟封存"),
+    "ledger.keep": _lazy("把封存链尾送到别处保存"),
+    "loops.tick": _lazy("到时间的，请上级协助"),
+    "loops.expire_offers": _lazy("没人接收的移交，退回原单位"),
+    "loops.fold_tallies": _lazy("合并统计数"),
+    "loops.reckon": _lazy("核对账目"),
+    "intake.files": _lazy("读交来的名单"),
+    "leads.count_standing": _lazy("数概览上的数"),
+    "leads.find_strays": _lazy("找没人管的人"),
+    "leads.end_lists": _lazy("销毁过期的清单"),
+}
 VIEWS = ("all", "locked", "ended")
 ACTS = ("password", "factors", "lock", "sign-ins", "end", "restore", "post", "post-end", "device")
 
@@ -199,7 +217,13 @@ def system(request: HttpRequest) -> HttpResponse:
     with connection.cursor() as cursor:
         cursor.execute("SELECT name, finished_at, error FROM job_run ORDER BY name")
         jobs = [
-            {"name": n, "at": at, "seconds": max(0, round((now - at).total_seconds())), "error": e.partition(":")[0]}
+            {
+                "name": n,
+                "words": JOBS.get(n, n),
+                "at": at,
+                "seconds": max(0, round((now - at).total_seconds())),
+                "error": e.partition(":")[0],
+            }
             for n, at, e in cursor.fetchall()
         ]
         cursor.execute("SELECT pg_database_size(current_database()), current_setting('server_version'), (SELECT mode FROM installation)")
