@@ -211,7 +211,7 @@ document.addEventListener("submit", async (event) => {
     const answer = await fetch(to, { method: "POST", body: data, headers: { "Bihuan-Stay": "1" }, signal: stop.signal });
     const text = await answer.text(), next = answer.headers.get("Bihuan-Go");
     done();
-    if (answer.status >= 500) { unanswered(form); return; }
+    if (answer.status >= 500 || answer.headers.has("Retry-After")) { unanswered(form); return; }
     if (next) { location.assign(next); return; }
     const main = new DOMParser().parseFromString(text, "text/html").querySelector("main");
     main.id = "main";
