@@ -38,7 +38,7 @@ _root = Path(os.environ.setdefault("BIHUAN_TEST_ROOT", os.environ.get("BIHUAN_HO
 _process = os.environ.get("PYTEST_XDIST_WORKER", "")
 # In memory where a whole suite runs and there is room: each of a thousand databases is a thousand files. One test by itself
 # finds the server of the last one on the disk.
-MEMORY, MEMORY_BYTES = Path("/dev/shm"), 8 * 2**30
+MEMORY, MEMORY_BYTES = Path("/dev/shm"), 4 * 2**30  # a suite of four processes fills less than half of it
 _in_memory: Path | None = None
 
 

@@ -52,7 +52,7 @@ TUNING = {
 }
 # For throw-away data only: a power cut may lose everything.
 # Autovacuum's own transactions would hold back what a test expects to be sealed at once.
-THROW_AWAY = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_wal_size": "1GB", "autovacuum": "off"}
+THROW_AWAY = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_wal_size": "512MB", "autovacuum": "off"}
 
 
 def program(name: str, major: str = MAJOR) -> Path:
