@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
@@ -57,10 +58,12 @@ def my_work(request: HttpRequest) -> HttpResponse:
     below = [] if village else queries.units_below(post.unit_id, next_only=not request.GET.get("unit"))
     chosen, unit = filter_of(request.GET, post, below)
     state, kind, q = chosen.state, chosen.kind, chosen.q
-    where, given = chosen.sql(post.unit_id, now)
-    page = queries.page_of(where, given, after=request.GET.get("after", ""), before=request.GET.get("before", ""))
     tomorrow = clock.day_start(clock.today() + timedelta(days=1))
     n = queries.counts_of_states(post.unit_id, now, tomorrow, wide=not village)
+    # Where nothing is offered, what is in our hands is what we hold: that lies in an index in the order of the page.
+    held_only = state == "hands" and not n["offered"]
+    where, given = (dataclasses.replace(chosen, state="mine") if held_only else chosen).sql(post.unit_id, now)
+    page = queries.page_of(where, given, after=request.GET.get("after", ""), before=request.GET.get("before", ""))
     kept = {"state": "" if state in ("mine", "hands") else state, "kind": kind, "unit": unit["id"] if unit else "", "q": q}
     filters = None
     if not village:
