@@ -11,8 +11,6 @@ import pickle
 import re
 import shutil
 import socket
-import subprocess
-import sys
 import tempfile
 import time
 import urllib.error
@@ -27,6 +25,8 @@ import hypothesis
 import psycopg
 import pytest
 from hypothesis import settings
+
+from tests import served
 
 REPO = Path(__file__).resolve().parents[1]
 CHROMIUM = next((p for p in ("/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome") if Path(p).exists()), None)
@@ -287,14 +287,11 @@ def _free_port() -> int:
 
 
 @contextmanager
-def serving(database: str, role: str = "app") -> Iterator[Live]:
+def serving(database: str) -> Iterator[Live]:
     """The pages of `database`, served by a real process as in production."""
     port = _free_port()
-    environment = os.environ | {"BIHUAN_DATABASE": database, "BIHUAN_PORT": str(port), "BIHUAN_ROLE": role}
-    environment |= {"PYTHONPATH": str(REPO / "src"), "BIHUAN_POOL": "1"}
-    with tempfile.TemporaryFile("w+") as output:
-        command = [sys.executable, "-m", "bihuan.site.serve"]
-        process = subprocess.Popen(command, env=environment, stdout=output, stderr=output, start_new_session=True)
+    with tempfile.NamedTemporaryFile("r") as output:
+        pid = served.start(database, port, output.name)
         try:
             url, until = f"http://127.0.0.1:{port}", time.monotonic() + 30
             while True:
@@ -302,17 +299,12 @@ def serving(database: str, role: str = "app") -> Iterator[Live]:
                     urllib.request.urlopen(f"{url}/healthz", timeout=5).close()
                     break
                 except (urllib.error.URLError, ConnectionError, TimeoutError):
-                    if process.poll() is not None or time.monotonic() > until:
-                        output.seek(0)
+                    if not served.is_running(pid) or time.monotonic() > until:
                         raise RuntimeError(f"the web process did not answer:\n{output.read()}") from None
                     time.sleep(0.05)
-            yield Live(url, process.pid)
+            yield Live(url, pid)
         finally:
-            process.terminate()
-            try:
-                process.wait(15)
-            except subprocess.TimeoutExpired:
-                process.kill()
+            served.stop(pid)
 
 
 @pytest.fixture
