@@ -141,6 +141,20 @@ def test_a_file_that_always_fails_is_given_up_and_holds_up_nobody(city, acting, 
         assert IntakeFile.objects.get(id=good).created == 3
 
 
+def test_what_a_dead_process_left_is_taken_up_at_once(city, acting, as_role):
+    file = sent("a.csv", csv(listed(people("left", 3))).encode())
+    now = clock.real_now()
+    with acting("work"):
+        IntakeFile.objects.filter(id=file).update(state="working", beat_at=now, begun_at=now)
+        with as_role("work") as living:
+            living.execute(f"SELECT pg_advisory_lock({actions.lock_of('%s')})", [file])
+            assert jobs.process_waiting() == 0, "somebody is at it"
+        assert jobs.process_waiting() == 1
+        assert IntakeFile.objects.get(id=file).created == 3
+        with as_role("work") as other:
+            assert other.execute("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'").fetchone() == (0,), "it is let go at the end"
+
+
 def test_small_lists_pass_a_long_one(city, acting, monkeypatch):
     long, small = sent("long.csv", csv(listed(people("long", 60))).encode()), sent("small.csv", csv(listed(people("small", 2))).encode())
     monkeypatch.setattr(actions, "BATCH_ROWS", 20)

@@ -7,7 +7,8 @@ import hashlib
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from uuid import UUID
 
@@ -35,7 +36,8 @@ log = logging.getLogger("bihuan.intake")
 
 # One transaction holds locks for at most about two seconds.
 BATCH_ROWS = 5_000
-# A living process beats with every batch; one that is silent this long is dead.
+# A living process holds the file's lock, which the database lets go when its connection ends, and beats with every batch:
+# one that lives and is silent this long has given up.
 SILENCE = timedelta(seconds=60)
 WARNINGS_KEPT = 500
 LINES_TOLD = 20  # of each kind on a sheet
@@ -126,6 +128,31 @@ def process(file_id: int, *, by: Post | None = None, between: Callable[[int], No
     A file that cannot be read ends as `refused` with the sentence; a row that cannot be taken is one rejected row.
     `by`: who may see the file; the worker, which sees all, leaves it out. Rows are committed in the sender's name.
     """
+    with _held(file_id):
+        return _process(file_id, by, between)
+
+
+def lock_of(file: str) -> str:
+    """The key, in SQL, of the advisory lock of a file (`file`: SQL for its id)."""
+    return f"hashtextextended('intake.file:' || {file}, 0)"
+
+
+@contextmanager
+def _held(file_id: int) -> Iterator[None]:
+    """While this process is at the file, or until it is killed: then the worker goes on with it at once."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT pg_try_advisory_lock({lock_of('%s')})", [file_id])
+        (is_ours,) = cursor.fetchone()
+    try:
+        yield
+    finally:
+        # With the connection the lock is gone, and a new one does not hold it.
+        if is_ours and connection.connection is not None and not connection.connection.closed:
+            with suppress(OperationalError, InterfaceError), connection.cursor() as cursor:
+                cursor.execute(f"SELECT pg_advisory_unlock({lock_of('%s')})", [file_id])
+
+
+def _process(file_id: int, by: Post | None, between: Callable[[int], None] | None) -> IntakeFile:
     with scope.acting(scope.of(by) if by else None), transaction.atomic():
         file = IntakeFile.objects.get(id=file_id)
         sender = Post.objects.select_related("unit").get(id=file.post)

@@ -37,13 +37,15 @@ def _smaller(size: int) -> None:
 
 
 def _claim(size_max: int | None = None) -> int | None:
-    """Take the oldest waiting file, or one whose worker died; no two take the same. `size_max`: waiting ones up to so many bytes."""
+    """Take the oldest waiting file, or one whose process died; no two take the same. `size_max`: waiting ones up to so many bytes."""
     now = clock.real_now()
-    dead = "" if size_max is not None else "OR (state = 'working' AND (beat_at IS NULL OR beat_at < %(silent)s))"
+    # Died: it was begun and nobody holds its lock. What failed, or was never begun, is left alone for a while.
+    died = f"begun_at IS NOT NULL AND failures = 0 AND pg_try_advisory_xact_lock({actions.lock_of('id')})"
+    dead = "" if size_max is not None else f"OR (state = 'working' AND (beat_at IS NULL OR beat_at < %(silent)s OR ({died})))"
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
-            UPDATE intake_file SET state = 'working', beat_at = %(now)s WHERE id = (
+            UPDATE intake_file SET state = 'working', beat_at = %(now)s, begun_at = %(now)s, begun_row = n_read WHERE id = (
               SELECT id FROM intake_file WHERE (state = 'waiting' {dead}) AND (%(size)s::bigint IS NULL OR size <= %(size)s::bigint)
               ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED)
             RETURNING id
