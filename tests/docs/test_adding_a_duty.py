@@ -75,7 +75,7 @@ def run(command: str, tree: Path, home: Path) -> str:
     program, *arguments = command.split()
     assert program == "./bihuan", command
     environment = {k: v for k, v in os.environ.items() if not k.startswith("BIHUAN_")}
-    environment |= {"PYTHONPATH": str(tree / "src"), "BIHUAN_HOME": str(home), "PYTHONDONTWRITEBYTECODE": "1"}
+    environment |= {"PYTHONPATH": str(tree / "src"), "BIHUAN_HOME": str(home)}
     if arguments[0] != "test":  # on the server that its tests will use: one server less to make
         environment |= {"BIHUAN_HOME": str(home / "test-home"), "BIHUAN_PGDATA": str(home / "test-pg")}
     done = subprocess.run(
@@ -101,7 +101,7 @@ def tree(folder: Path) -> Path:
     for name in (*FOLDERS, *FILES):
         source = REPO / name
         if source.is_dir():
-            shutil.copytree(source, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.copytree(source, copy / name)  # with what is compiled: each command would compile all of it anew
         elif source.exists():
             shutil.copy2(source, copy / name)
     return copy
