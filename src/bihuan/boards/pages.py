@@ -22,7 +22,7 @@ from bihuan.boards.here import here as here_of
 from bihuan.boards.rows import gaps as gaps_of
 from bihuan.kernel import clock
 from bihuan.kernel.refused import Refused
-from bihuan.leads import standing
+from bihuan.leads import group_text, standing
 from bihuan.ledger.models import Seal
 from bihuan.loops.models import Reckoning
 from bihuan.policy import preview
@@ -91,6 +91,8 @@ def _shown(request: HttpRequest, here: queries.Place) -> dict[str, Any]:
     lines_below = [_line(b.region, b, sums[b.unit], _urls(here.unit, str(b.unit)), opens=b.kind == "desk") for b in below]
     lines_below.insert(0, _line(_("本级"), here, held_here, _urls(here.unit, "own"), opens=False))
     asked = queries.asked_of(post.unit_id, event) if sees_people else []
+    told = [group_text.UnitLine(u["name"], *(u[name] for name in ("held", "new", "closed", "late"))) for u in lines_below]
+    whole = group_text.UnitLine("", total.held, total.new, total.closed, total.late)
     return {
         "region": here.region,
         "unit": here.unit,
@@ -117,6 +119,7 @@ def _shown(request: HttpRequest, here: queries.Place) -> dict[str, Any]:
         "total": _line(_("合计"), here, total, _urls(here.unit), opens=False, total=True),
         "unit_word": UNIT_WORDS.get(here.level, ""),
         "gaps": gaps,
+        "group_text": group_text.overview(here.region, whole, told, gap=len(gaps), next_at=found.next_due_at, now=now),
         "helps": [
             {
                 "text": (_("%(unit)s：%(units)s 个单位 %(n)s 人超时") if a["n_units"] > 1 else _("%(unit)s：%(n)s 人超时"))

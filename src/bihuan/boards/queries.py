@@ -98,9 +98,9 @@ m AS MATERIALIZED (
   SELECT u.id AS unit, coalesce((SELECT b.line FROM b WHERE s.scope >= b.lo AND s.scope < b.hi ORDER BY b.no LIMIT 1), %(top)s) AS line
   FROM region_scope s JOIN unit u ON u.region_id = s.region_id
   WHERE s.valid @> %(on)s::date AND s.scope >= %(lo)s AND s.scope < %(hi)s)
-SELECT m.line, '' AS what, 0 AS n, NULL::timestamptz AS at, {tallies.SUMS} FROM {tallies.LINES} t JOIN m USING (unit) GROUP BY m.line
+SELECT m.line, '' AS what, 0 AS n, NULL::timestamptz AS at, NULL::timestamptz AS since, {tallies.SUMS} FROM {tallies.LINES} t JOIN m USING (unit) GROUP BY m.line
 UNION ALL
-SELECT coalesce(m.line, s.unit), s.what, sum(s.n)::int, max(s.at), 0, 0, 0, 0
+SELECT coalesce(m.line, s.unit), s.what, sum(s.n)::int, max(s.at), min(s.since), 0, 0, 0, 0
 FROM standing s LEFT JOIN m ON m.unit = s.unit LEFT JOIN m a ON a.unit = s.asked
 WHERE s.event = %(event)s AND s.what <> '{standing.ASKED}' AND (m.line IS NOT NULL OR s.unit <= 0)
   AND (s.what <> '{standing.HELPED}' OR coalesce(a.line, %(top)s) = %(top)s)
@@ -111,13 +111,14 @@ GROUP BY 1, 2
 @dataclasses.dataclass
 class Glance:
     """Figures of each line of a page (the top's own under its unit). What the worker counts, by its name (leads.standing): the
-    number in the range, that of no known place, and when it was counted.
+    number in the range, that of no known place, and when it was counted. `next_due_at`: the first deadline of what is soon due.
     """
 
     sums: dict[int, Figures]
     counted: dict[str, int]
     nowhere: dict[str, int]
     counted_at: dict[str, datetime]
+    next_due_at: datetime | None = None
 
 
 def glance(event: int, here: Place, below: Sequence[Place]) -> Glance:
@@ -138,6 +139,8 @@ def glance(event: int, here: Place, below: Sequence[Place]) -> Glance:
             found.nowhere[what] = n
         else:
             found.counted[what] = found.counted.get(what, 0) + n
+            if what == standing.SOON_DUE:
+                found.next_due_at = min(filter(None, (found.next_due_at, row["since"])), default=None)
             if what == standing.HELPED:
                 found.sums[line].helped = n
     return found

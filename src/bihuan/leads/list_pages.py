@@ -16,7 +16,7 @@ from bihuan.access.pages import act_of, new_act
 from bihuan.access.permissions import Permission, Role
 from bihuan.kernel import clock
 from bihuan.kernel.refused import Refused
-from bihuan.leads import bulk, duty_lists, export, forms, paper, queries
+from bihuan.leads import bulk, duty_lists, export, forms, group_text, paper, queries
 from bihuan.leads.lines import lines
 from bihuan.leads.models import DutyList
 from bihuan.leads.verbs import SUPERIORS, VERBS
@@ -99,13 +99,22 @@ def one(request: HttpRequest, number: int) -> HttpResponse:
 def _one(request: HttpRequest, post: Any, number: int, errors: list[dict[str, str]], ticks: str) -> HttpResponse:
     of = duty_lists.list_of(number)
     counts = duty_lists.counts(of.loops)
+    kinds = [{"name": KINDS.get(kind, kind), "n": n} for kind, n in counts["kinds"].items()]
     q = request.GET.get("unit", "").strip()[:30]
     context = {
         "section": "work",
         "list": _shown(of),
         "open": counts["open"],
         "ended": counts["ended"],
-        "kinds": [{"name": KINDS.get(kind, kind), "n": n} for kind, n in counts["kinds"].items()],
+        "kinds": kinds,
+        "group_text": group_text.duty_list(
+            post.unit.name,
+            duty_lists.code(of.id),
+            {name: counts[name] for name in ("open", "ended")},
+            kinds,
+            n=len(of.loops),
+            now=clock.now(),
+        ),
         "verbs": _verbs(post, counts["kinds"], duty_lists.holders(of.loops, post.unit_id)),
         "units": duty_lists.units_found(post.unit_id, q),
         "unit_q": q,

@@ -41,7 +41,8 @@ class Standing(models.Model):
     """A figure that would take a look at everybody, counted once a minute (`standing.count`): of the duties that `unit` holds.
 
     `asked` is the desk that was asked for help, 0 where that is no matter; `since` and `tries` say since when and how often
-    people were called. The row of unit 0 says when the figure was counted (`at`), also where there was nothing to count.
+    people were called; of what is soon due, `since` is the first deadline. The row of unit 0 says when the figure was counted
+    (`at`), also where there was nothing to count.
     """
 
     id = models.BigAutoField(primary_key=True)

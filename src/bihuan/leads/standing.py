@@ -37,8 +37,9 @@ _COUNTED = {
                    WHERE t.kind = 'leads.contact_tried' AND t.subject IN (SELECT subject FROM late) GROUP BY 1, 2)
         SELECT late.event, late.owner, late.unit, count(*), min(late.since), coalesce(sum(called.n), 0)::int
         FROM late LEFT JOIN called USING (event, subject) GROUP BY 1, 2, 3""",
+    # What falls due next, and `since` when the first of it does.
     SOON_DUE: """
-        SELECT l.event, l.owner, 0, count(*), NULL::timestamptz, 0 FROM loop l
+        SELECT l.event, l.owner, 0, count(*), min(l.due_at), 0 FROM loop l
         WHERE l.closed_at IS NULL AND l.due_at >= %(now)s AND l.due_at < %(soon)s GROUP BY 1, 2""",
     # Nobody's name is known, nor a document: the person is a number that was reported.
     NUMBER_ONLY: f"""

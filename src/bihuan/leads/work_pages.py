@@ -21,7 +21,7 @@ from bihuan.access.pages import act_of, new_act, number, once
 from bihuan.access.permissions import Permission, Role
 from bihuan.kernel import clock, ids
 from bihuan.kernel.refused import Refused
-from bihuan.leads import actions, bulk, duty_lists, forms, queries
+from bihuan.leads import actions, bulk, duty_lists, forms, group_text, queries
 from bihuan.leads.lines import lines
 from bihuan.leads.saving import UNDO_KEY, home, remember, window
 from bihuan.leads.words import KINDS
@@ -88,6 +88,11 @@ def my_work(request: HttpRequest) -> HttpResponse:
             "narrowed": bool(q or kind or unit or state != "mine"),
         }
     rows = lines(request, page.duties, now)
+    coming = (
+        next((d["due_at"] for d in page.duties if d["due_at"] and d["due_at"] > now), None)
+        if state == "mine" and not (q or kind or unit)
+        else None
+    )
     bulk = not village and post.may(Permission.DUTY_MOVE) and bool(rows)
     context = {
         "section": "work",
@@ -122,6 +127,7 @@ def my_work(request: HttpRequest) -> HttpResponse:
         "frozen": {"state": kept["state"], "kind": kind, "unit": kept["unit"], "q": q} if rows else None,
         "list_act": new_act(),
         "waiting": duty_lists.waiting(post),
+        "group_text": "" if village else group_text.work(post.unit.name, n, next_at=coming, now=now),
         "n_late_entries": late.n_waiting(),
     }
     return render(request, "leads/_work_rows.html" if _wants_rows(request) else "leads/my_work.html", context)

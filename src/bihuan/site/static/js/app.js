@@ -45,6 +45,28 @@ document.addEventListener("keydown", (event) => {
   if (event.key === "Escape") $$("details.menu[open]").forEach((menu) => { menu.open = false; $("summary", menu).focus(); });
 });
 
+// A paragraph for a chat group: copied where the browser lets us (only over HTTPS), else selected for the thumb.
+document.addEventListener("toggle", (event) => {
+  if (event.target.matches("details.copy")) $("[data-copy]", event.target).hidden = false;
+}, true);
+document.addEventListener("click", async (event) => {
+  const button = event.target.closest && event.target.closest("[data-copy]");
+  if (!button) return;
+  const text = document.getElementById(button.dataset.copy);
+  text.focus();
+  text.select();
+  let copied = false;
+  try { await navigator.clipboard.writeText(text.value); copied = true; } catch (_) { copied = document.execCommand("copy"); }
+  button.nextElementSibling.textContent = copied ? button.dataset.copied : button.dataset.byHand;
+});
+// What stood open before figures refreshed themselves stands open after it.
+let open = [];
+document.addEventListener("htmx:beforeSwap", (event) => { open = $$("details[id][open]", event.detail.target).map((box) => box.id); });
+document.addEventListener("htmx:afterSettle", () => {
+  open.forEach((id) => { const box = document.getElementById(id); if (box) box.open = true; });
+  open = [];
+});
+
 // Selecting many lines: count, all of this page, a range with shift. Works on lines that htmx brings later.
 let last = null;
 function picks(form) { return $$("input[name=loop]", form); }
