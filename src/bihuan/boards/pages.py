@@ -22,7 +22,7 @@ from bihuan.boards.here import here as here_of
 from bihuan.boards.rows import gaps as gaps_of
 from bihuan.kernel import clock
 from bihuan.kernel.refused import Refused
-from bihuan.leads import group_text, standing
+from bihuan.leads import group_text, standing, to_decide
 from bihuan.ledger.models import Seal
 from bihuan.loops.models import Reckoning
 from bihuan.policy import preview
@@ -119,6 +119,7 @@ def _shown(request: HttpRequest, here: queries.Place) -> dict[str, Any]:
         "total": _line(_("合计"), here, total, _urls(here.unit), opens=False, total=True),
         "unit_word": UNIT_WORDS.get(here.level, ""),
         "gaps": gaps,
+        "decide": to_decide.waiting(post) if here.unit == post.unit_id else None,
         "group_text": group_text.overview(here.region, whole, told, gap=len(gaps), next_at=found.next_due_at, now=now),
         "helps": [
             {

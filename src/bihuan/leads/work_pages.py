@@ -21,7 +21,7 @@ from bihuan.access.pages import act_of, new_act, number, once
 from bihuan.access.permissions import Permission, Role
 from bihuan.kernel import clock, ids
 from bihuan.kernel.refused import Refused
-from bihuan.leads import actions, bulk, duty_lists, forms, group_text, queries
+from bihuan.leads import actions, bulk, forms, group_text, queries, to_decide
 from bihuan.leads.lines import lines
 from bihuan.leads.saving import UNDO_KEY, home, remember, window
 from bihuan.leads.words import KINDS
@@ -126,9 +126,9 @@ def my_work(request: HttpRequest) -> HttpResponse:
         },
         "frozen": {"state": kept["state"], "kind": kind, "unit": kept["unit"], "q": q} if rows else None,
         "list_act": new_act(),
-        "waiting": duty_lists.waiting(post),
+        "decide": None if village or _wants_rows(request) else to_decide.waiting(post, beside_list=True),
         "group_text": "" if village else group_text.work(post.unit.name, n, next_at=coming, now=now),
-        "n_late_entries": late.n_waiting(),
+        "n_late_entries": late.n_waiting() if village else 0,
     }
     return render(request, "leads/_work_rows.html" if _wants_rows(request) else "leads/my_work.html", context)
 
