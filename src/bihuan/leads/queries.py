@@ -413,13 +413,15 @@ def said(fact: UUID) -> dict[str, Any] | None:
 # --- people, officers, units --------------------------------------------------------------------------------------
 
 
+SAVED_CALLS = """
+WITH told AS MATERIALIZED (SELECT n_reports, sources FROM lead WHERE desk = %(unit)s AND merged_into IS NULL AND first_reported_at >= %(since)s)
+SELECT count(*) AS persons, coalesce(sum(n_reports), 0)::int AS rows, (SELECT count(DISTINCT s) FROM told, unnest(sources) s)::int AS lists FROM told
+"""
+
+
 def saved_calls(unit: int, since: datetime) -> dict[str, int] | None:
     """How many rows of how many kinds of lists told of the people of a village since then; None where no call was saved."""
-    found = rows(
-        "WITH told AS MATERIALIZED (SELECT n_reports, sources FROM lead WHERE desk = %(unit)s AND merged_into IS NULL AND first_reported_at >= %(since)s)"
-        " SELECT count(*) AS persons, coalesce(sum(n_reports), 0)::int AS rows, (SELECT count(DISTINCT s) FROM told, unnest(sources) s)::int AS lists FROM told",
-        {"unit": unit, "since": since},
-    )[0]
+    found = rows(SAVED_CALLS, {"unit": unit, "since": since})[0]
     return {**found, "fewer": found["rows"] - found["persons"]} if found["rows"] > found["persons"] else None
 
 
