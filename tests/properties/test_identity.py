@@ -30,7 +30,7 @@ TABLES = (
     "subject, cluster, visible, person, identity, holding, link, judged, doubt, linked, unlinked, doubted, settled,"
     " fact, conflict, loop, movement, timer, tally_delta, handled"
 )
-DOCUMENTS = "SELECT subject FROM cluster WHERE subject < '40000000-0000-0000-0000-000000000000' ORDER BY 1"
+WITH_DOCUMENTS = "SELECT subject FROM cluster WHERE subject < '40000000-0000-0000-0000-000000000000' ORDER BY 1"
 IN_SIGHT = "INSERT INTO visible (subject, scope, unit) SELECT subject, 1, %s FROM cluster ON CONFLICT DO NOTHING"
 
 
@@ -111,7 +111,7 @@ def test_joining_two_documents_and_parting_them_restores_both_persons(world, as_
     here = world()
     here.bring(rows)
     with as_role("work") as db:
-        documents = [s for (s,) in db.execute(DOCUMENTS).fetchall()]
+        documents = [s for (s,) in db.execute(WITH_DOCUMENTS).fetchall()]
     for _ in range(3 if len(documents) > 1 else 0):
         a, b = data.draw(st.permutations(documents))[:2]
         _joined_and_parted(here, as_role, a, b)
@@ -131,7 +131,7 @@ def test_three_on_a_second_phone_are_asked_about_once(world, as_role):
         ]
     )
     with as_role("work") as db:
-        documents = [s for (s,) in db.execute(DOCUMENTS).fetchall()]
+        documents = [s for (s,) in db.execute(WITH_DOCUMENTS).fetchall()]
     for a, b in permutations(documents, 2):
         _joined_and_parted(here, as_role, a, b)
 
@@ -165,3 +165,33 @@ def _alone(here, rows) -> None:
         here.bring(rows)
     finally:
         connection.close()
+
+
+def test_a_new_address_of_a_known_document_is_evidence(world, as_role, acting):
+    here = world()
+    here.bring([("王梅", None, None, PLACES[0]), ("王梅", "320706200408020045", PHONES[3], PLACES[1])])
+    here.bring([("王梅", "320706200408020045", None, PLACES[0])])
+    with acting("work"):
+        assert [*queries.link_gaps(), *queries.cluster_gaps()] == []
+    with as_role("work") as db:
+        assert db.execute("SELECT why FROM doubt WHERE ended_by IS NULL").fetchall() == [("near",)]
+
+
+@pytest.mark.parametrize("other", ["13800000003", "13800000004", "13800000005", "13800000006"])
+def test_what_evidence_asks_takes_the_place_of_a_near_name(world, as_role, acting, other):
+    """Two documents share a name and a phone; a second phone of that name was asked about for its door, then joined to the first."""
+    here = world()
+    here.bring([("李山", "320706198001010019", PHONES[2], PLACES[0]), ("李山", "320706197505050021", PHONES[2], None)])
+    here.bring([("李山", None, PHONES[2], None)])
+    here.bring([("李山", None, other, PLACES[0])])
+    with as_role("work") as db:
+        db.execute(IN_SIGHT, [here.city.unit_id])
+        no_document = [s for (s,) in db.execute(f"SELECT subject FROM cluster EXCEPT ({WITH_DOCUMENTS})").fetchall()]
+        assert {w for (w,) in db.execute("SELECT why FROM doubt WHERE ended_by IS NULL").fetchall()} == {"evidence", "near"}
+    a, b = no_document
+    actions.link(by=here.city, event=here.event, a=a, b=b, reason="同一个人")
+    with acting("work"):
+        assert [*queries.link_gaps(), *queries.cluster_gaps()] == []
+    with as_role("work") as db:
+        asked = db.execute("SELECT count(*) FROM doubt WHERE ended_by IS NULL").fetchone()
+        assert asked == db.execute("SELECT count(*) FROM loop WHERE kind = 'identity.settle' AND closed_at IS NULL").fetchone()

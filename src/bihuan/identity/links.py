@@ -143,6 +143,8 @@ standing AS (SELECT o.id, o.a, o.b FROM doubt o
 changes AS (
   SELECT s.id, s.a, s.b FROM standing s LEFT JOIN desired d USING (a, b) WHERE d.a IS NULL
   UNION ALL SELECT NULL, d.a, d.b FROM desired d LEFT JOIN standing s USING (a, b) WHERE s.id IS NULL
+  -- of one pair one thing is asked: what evidence asks takes the place of a near name
+  UNION ALL SELECT o.id, o.a, o.b FROM doubt o JOIN desired d USING (a, b) WHERE o.ended_by IS NULL AND o.why = 'near'
   -- whether one duty is enough for two that are not one person any more is nobody's question
   UNION ALL SELECT o.id, o.a, o.b FROM doubt o JOIN cluster ca ON ca.subject = o.a JOIN cluster cb ON cb.subject = o.b
   WHERE o.ended_by IS NULL AND o.why = 'work' AND ca.root <> cb.root

@@ -91,6 +91,11 @@ ORDER BY s.subject
 ON CONFLICT (subject, event) DO UPDATE SET blob = excluded.blob,
   address_idx = ARRAY(SELECT DISTINCT v FROM unnest(i.address_idx || excluded.address_idx) AS v)"""
 
+# An address that is new about a known person is evidence as well: somebody of that name may be known at that door.
+_TOUCHED = """
+SELECT subject FROM pg_temp.id_changed UNION SELECT subject FROM pg_temp.id_aged
+UNION SELECT subject FROM pg_temp.id_sealed JOIN pg_temp.id_address USING (subject)"""
+
 _ROOTS = "SELECT a.subject::text, c.root::text FROM pg_temp.id_alias a JOIN cluster c USING (subject)"
 
 _NEW_PERSONS = """
@@ -132,7 +137,7 @@ def match(rows: pl.DataFrame, *, event: int, by, act: UUID, adult_years: int, on
             cursor.execute(statement)
         cursor.execute(_CHANGED, (event,))
         _seal_changed(cursor, lines, event, key)
-        links.touch(cursor, "SELECT subject FROM pg_temp.id_changed UNION SELECT subject FROM pg_temp.id_aged")
+        links.touch(cursor, _TOUCHED)
         relinked = links.relink(cursor, event=event, by=by, act=act)
         roots = pl.DataFrame(cursor.execute(_ROOTS).fetchall(), schema={"subject": pl.String, "root": pl.String}, orient="row")
         n_new = cursor.execute(_NEW_PERSONS).fetchone()[0]
