@@ -93,7 +93,7 @@ def sideways(page: Any) -> bool:
 # Links in a running text may be as high as the text; everything else is pressed with a thumb.
 SMALL = """() => [...document.querySelectorAll('a, button, summary, select, input:not([type=hidden]), textarea')].filter((e) => {
   const box = e.getBoundingClientRect(), style = getComputedStyle(e);
-  if (!box.width || !box.height || style.visibility === 'hidden' || style.opacity === '0' || e.closest('dialog:not([open]), .skip')) return false;
+  if (!box.width || !box.height || !e.checkVisibility() || style.visibility === 'hidden' || style.opacity === '0' || e.closest('dialog:not([open]), .skip')) return false;
   if (e.matches('a') && style.display === 'inline') return false;
   const label = e.matches('input[type=checkbox], input[type=radio]') ? e.closest('label') : null;
   const pressed = label ? label.getBoundingClientRect() : box;
