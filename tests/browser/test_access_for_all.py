@@ -32,12 +32,8 @@ AXE = {
     # Sizes are measured below, by the stricter 44 px on a telephone.
     "rules": {"target-size": {"enabled": False}},
 }
-# What can differ between two looks at one page: its colours, its words, and what scrolls on a narrow screen.
-AGAIN = ["color-contrast", "link-in-text-block", "html-has-lang", "html-lang-valid", "valid-lang", "document-title", "label", "select-name",
-         "button-name", "link-name", "input-button-name", "summary-name", "scrollable-region-focusable"]  # fmt: skip
 COMBINATIONS = [("zh-hans", "light", 1440), ("en", "dark", 360)]
-LOOKS_AT_ALL = os.environ.get("BIHUAN_LOOK") == "all"
-if LOOKS_AT_ALL:  # the other half, before a release: and every rule in each: it adds two minutes
+if os.environ.get("BIHUAN_LOOK") == "all":  # the other half, before a release: it adds half a minute
     COMBINATIONS += [("en", "light", 1440), ("zh-hans", "dark", 360)]
 
 
@@ -90,42 +86,29 @@ def sideways(page: Any) -> bool:
     return page.evaluate("document.documentElement.scrollWidth > innerWidth")
 
 
-# Links in a running text may be as high as the text; everything else is pressed with a thumb.
-SMALL = """() => [...document.querySelectorAll('a, button, summary, select, input:not([type=hidden]), textarea')].filter((e) => {
+# Links in a running text may be as high as the text; everything else is pressed with a thumb, what is folded away too: unfolded.
+SMALL = """() => {
+const folded = [...document.querySelectorAll('details:not([open])')];
+folded.forEach((box) => { box.open = true; });
+const small = [...document.querySelectorAll('a, button, summary, select, input:not([type=hidden]), textarea')].filter((e) => {
   const box = e.getBoundingClientRect(), style = getComputedStyle(e);
-  if (!box.width || !box.height || !e.checkVisibility() || style.visibility === 'hidden' || style.opacity === '0' || e.closest('dialog:not([open]), .skip')) return false;
+  if (!box.width || !box.height || style.visibility === 'hidden' || style.opacity === '0' || e.closest('dialog:not([open]), .skip')) return false;
   if (e.matches('a') && style.display === 'inline') return false;
   const label = e.matches('input[type=checkbox], input[type=radio]') ? e.closest('label') : null;
   const pressed = label ? label.getBoundingClientRect() : box;
   return Math.min(pressed.width, pressed.height) < 43.5;
-}).map((e) => `${e.outerHTML.slice(0, 120)} ${Math.round(e.getBoundingClientRect().width)}x${Math.round(e.getBoundingClientRect().height)}`)"""
-
-
-# One template draws all lines of a table, and axe takes milliseconds for each of their cells.
-LINES = 8
-FEWER = f"document.querySelectorAll('tbody').forEach((body) => [...body.rows].slice({LINES}).forEach((row) => row.remove()))"
+}).map((e) => `${e.outerHTML.slice(0, 120)} ${Math.round(e.getBoundingClientRect().width)}x${Math.round(e.getBoundingClientRect().height)}`);
+folded.forEach((box) => { box.open = false; });
+return small; }"""
 
 
 def looked_at(page: Any, url: str, narrow: bool) -> list[str]:
-    """What is wrong with a page, in words. The narrow look is the second one."""
+    """What is wrong with a page, in words."""
     answer = page.goto(url)
     found = [f"answered {answer.status}"] if answer.status >= 500 else []
     if "<html" not in answer.text()[:400]:
         return found  # a part that a page fetches is looked at within that page
-    if narrow:
-        found += [f"too small for a thumb: {small}" for small in page.evaluate(SMALL)]
-        for width in (360, 320):
-            page.set_viewport_size({"width": width, "height": 800})
-            if sideways(page):
-                found.append(f"scrolls sideways at {width}: {page.evaluate(WIDEST)}")
-        page.evaluate("document.documentElement.dataset.size = 'large'")
-        if sideways(page):
-            found.append(f"scrolls sideways at 320 in large type: {page.evaluate(WIDEST)}")
-        page.evaluate("delete document.documentElement.dataset.size")
-        page.set_viewport_size({"width": 360, "height": 800})
-    page.evaluate(FEWER)
-    options = AXE if LOOKS_AT_ALL or not narrow else AXE | {"runOnly": {"type": "rule", "values": AGAIN}}
-    result = page.evaluate("(options) => axe.run(document, options)", options)
+    result = page.evaluate("(options) => axe.run(document, options)", AXE)
     found += [
         f"axe {v['impact']} {v['id']}: {[n['html'][:160] for n in v['nodes'][:3]]} {v['nodes'][0].get('failureSummary', '')[:200]}"
         for v in result["violations"]
@@ -139,6 +122,15 @@ def looked_at(page: Any, url: str, narrow: bool) -> list[str]:
         found.append(f"the policy refused {refused}")
     found += [f"fault {fault}" for fault in page.faults]
     page.faults.clear()
+    if narrow:
+        found += [f"too small for a thumb: {small}" for small in page.evaluate(SMALL)]
+        for width in (360, 320):
+            page.set_viewport_size({"width": width, "height": 800})
+            if sideways(page):
+                found.append(f"scrolls sideways at {width}: {page.evaluate(WIDEST)}")
+        page.evaluate("document.documentElement.dataset.size = 'large'")
+        if sideways(page):
+            found.append(f"scrolls sideways at 320 in large type: {page.evaluate(WIDEST)}")
     return found
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.util
-import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -40,8 +39,6 @@ if "toy" not in sys.modules:
 toy = sys.modules["toy"]
 
 N_PEOPLE = 5
-# `verify` reads the whole ledger: after every step only where new examples are looked for, else now and then and at the end.
-LOOKS_PER_VERIFY = 1 if os.environ.get("HYPOTHESIS_PROFILE") == "search" else 4
 EMPTIED = (
     "subject, cluster, visible, fact, conflict, contradicted, loop, movement, timer, fired, tally, tally_delta, handled,"
     " toy_seen, toy_told, toy_met"
@@ -349,7 +346,6 @@ class Days(RuleBasedStateMachine):
         self.acts: list[tuple] = []  # (kind of act, id, post, what it did)
         self.model.db_no = {}
         self.undone: set[UUID] = set()
-        self.n_looks = 0
 
     # What the rules share.
 
@@ -649,25 +645,16 @@ class Days(RuleBasedStateMachine):
         assert {(row[:4], *row[4:]) for row in fired} == self.model.fired
         there = {f for (f,) in self.server.execute("SELECT id FROM fact WHERE kind LIKE 'toy.%'").fetchall()}
         assert there == set(self.model.facts), "what was acknowledged is there, and nothing else"
+        report = verify.verify()
+        left_behind = {gap.fact for gap in report.gaps if gap.check == "duty_missing"}
+        assert left_behind == self.model.unanswered()
+        assert {gap.check for gap in report.gaps} <= {"duty_missing"}, [(gap.check, gap.en) for gap in report.gaps]
         counted = sum(c.held for c in tallies.counts(self.town.event, [kind.name for kind in toy.DUTIES]))
         assert counted == len(self.model.open_duties())
         asked = self.server.execute("SELECT count(*) FROM loop WHERE kind = 'ledger.contradiction' AND closed_at IS NULL").fetchone()[0]
         assert asked == self.server.execute("SELECT count(*) FROM conflict").fetchone()[0], (
             "each second content has somebody who settles it"
         )
-        self.n_looks += 1
-        if self.n_looks % LOOKS_PER_VERIFY == 0:
-            self.verified()
-
-    def teardown(self) -> None:
-        if sys.exc_info()[0] is None:
-            self.verified()
-
-    def verified(self) -> None:
-        report = verify.verify()
-        left_behind = {gap.fact for gap in report.gaps if gap.check == "duty_missing"}
-        assert left_behind == self.model.unanswered()
-        assert {gap.check for gap in report.gaps} <= {"duty_missing"}, [(gap.check, gap.en) for gap in report.gaps]
 
 
 @pytest.fixture(scope="module")
