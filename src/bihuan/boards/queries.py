@@ -98,7 +98,7 @@ m AS MATERIALIZED (
   SELECT u.id AS unit, coalesce((SELECT b.line FROM b WHERE s.scope >= b.lo AND s.scope < b.hi ORDER BY b.no LIMIT 1), %(top)s) AS line
   FROM region_scope s JOIN unit u ON u.region_id = s.region_id
   WHERE s.valid @> %(on)s::date AND s.scope >= %(lo)s AND s.scope < %(hi)s)
-SELECT m.line, '' AS what, 0 AS n, NULL::timestamptz AS at, NULL::timestamptz AS since, {tallies.SUMS} FROM {tallies.LINES} t JOIN m USING (unit) GROUP BY m.line
+SELECT m.line, '' AS what, 0 AS n, NULL::timestamptz AS at, NULL::timestamptz AS since, {tallies.SUMS} FROM {tallies.lines()} t JOIN m USING (unit) GROUP BY m.line
 UNION ALL
 SELECT coalesce(m.line, s.unit), s.what, sum(s.n)::int, max(s.at), min(s.since), 0, 0, 0, 0
 FROM standing s LEFT JOIN m ON m.unit = s.unit LEFT JOIN m a ON a.unit = s.asked

@@ -91,14 +91,18 @@ def recent(limit: int = 20) -> list[dict[str, Any]]:
     )
 
 
+# Plans that another than `officer` asks to be signed, and that still may be.
+UNSIGNED = "b.state = 'proposed' AND b.officer <> %(officer)s AND b.ends_at > %(now)s"
+
+
 def waiting(by) -> list[dict[str, Any]]:
     """Plans that wait for a second signature, which this post may give: not one's own."""
     if not by.may(Permission.DUTY_WAIVE):
         return []
     return queries.rows(
         "SELECT b.act, cardinality(b.loops) AS n, b.made_at, o.name AS officer, b.said FROM bulk_act b JOIN officer o ON o.id = b.officer"
-        " WHERE b.state = 'proposed' AND b.officer <> %s AND b.ends_at > %s ORDER BY b.made_at LIMIT 50",
-        [by.officer_id, clock.now()],
+        f" WHERE {UNSIGNED} ORDER BY b.made_at LIMIT 50",
+        {"officer": by.officer_id, "now": clock.now()},
     )
 
 

@@ -18,9 +18,10 @@ from bihuan.access import late
 from bihuan.access.permissions import Permission
 from bihuan.identity.loops import SETTLE
 from bihuan.kernel import clock
+from bihuan.leads import duty_lists
 from bihuan.leads.queries import MANY, rows
+from bihuan.loops import tallies
 from bihuan.loops.conflicts import CONTRADICTION
-from bihuan.loops.tallies import LINES
 
 LINES_MAX = 5
 _MORE = MANY + 1  # beyond it nothing is counted, as in my work
@@ -36,16 +37,16 @@ WHERE p.outcome IS NULL AND p.by_officer <> %(officer)s"""
 _ENDINGS = """
 SELECT 'ending', count(*)::int, (array_agg(d.event::text ORDER BY d.asked_at))[1], (array_agg(e.name ORDER BY d.asked_at))[1], min(d.asked_at), 0
 FROM ending d JOIN event e ON e.id = d.event WHERE d.signed_at IS NULL AND d.asked_officer <> %(officer)s"""
-_PLANS = """
+_PLANS = f"""
 SELECT 'plan', count(*)::int, (array_agg(b.act::text ORDER BY b.made_at))[1], (array_agg(o.name ORDER BY b.made_at))[1], min(b.made_at),
        coalesce(sum(cardinality(b.loops)), 0)::int
-FROM bulk_act b JOIN officer o ON o.id = b.officer WHERE b.state = 'proposed' AND b.officer <> %(officer)s AND b.ends_at > %(now)s"""
+FROM bulk_act b JOIN officer o ON o.id = b.officer WHERE {duty_lists.UNSIGNED}"""
 _OFFERS = """
 SELECT 'offer', count(*)::int, '', '', NULL::timestamptz, 0
 FROM (SELECT 1 FROM loop l WHERE l.closed_at IS NULL AND l.offered_to = %(unit)s LIMIT %(more)s) x"""
 _HELD = f"""
 SELECT t.kind, sum(t.opened + t.moved_in - t.closed - t.moved_out)::int, '', '', NULL::timestamptz, 0
-FROM event e CROSS JOIN LATERAL {LINES.replace("%(event)s", "e.id AND unit = %(unit)s AND kind = ANY(%(kinds)s)")} t
+FROM event e CROSS JOIN LATERAL {tallies.lines("event = e.id AND unit = %(unit)s AND kind = ANY(%(kinds)s)")} t
 WHERE e.ended_on IS NULL GROUP BY t.kind"""
 
 

@@ -9,11 +9,14 @@ from django.db import connection, transaction
 
 from bihuan.kernel import clock
 
-# All that is counted of an event, folded and not yet folded, and the figures of a sum of it (`day`: the product's).
-LINES = """
-(SELECT unit, kind, day, opened, closed, moved_in, moved_out, late FROM tally WHERE event = %(event)s
- UNION ALL SELECT unit, kind, day, opened, closed, moved_in, moved_out, late FROM tally_delta WHERE event = %(event)s)
-"""
+
+def lines(of: str = "event = %(event)s") -> str:
+    """SQL of a relation: all that is counted of an event, folded and not yet folded. `of`: SQL, which of it."""
+    columns = "unit, kind, day, opened, closed, moved_in, moved_out, late"
+    return f"(SELECT {columns} FROM tally WHERE {of} UNION ALL SELECT {columns} FROM tally_delta WHERE {of})"
+
+
+# The figures of a sum of them (`day`: the product's).
 SUMS = """
 sum(opened + moved_in - closed - moved_out)::int AS held, sum(late)::int AS late,
 (sum(opened) FILTER (WHERE day = %(day)s))::int AS new, (sum(closed) FILTER (WHERE day = %(day)s))::int AS closed
@@ -63,7 +66,7 @@ def counts(event: int, kinds: Sequence[str] | None = None, units: Sequence[int] 
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
-            SELECT unit, {SUMS} FROM {LINES} t
+            SELECT unit, {SUMS} FROM {lines()} t
             WHERE (%(kinds)s::text[] IS NULL OR kind = ANY(%(kinds)s)) AND (%(units)s::int[] IS NULL OR unit = ANY(%(units)s))
             GROUP BY unit ORDER BY unit
             """,
