@@ -72,6 +72,25 @@ def test_the_server_comes_back_and_the_last_one_stops_it(folder):
     assert oct(folder.stat().st_mode & 0o777) == "0o700"
 
 
+def test_the_lock_of_a_socket_that_came_with_a_copy_of_the_folder_stops_nobody(folder):
+    """A restored folder has the lock of the server that was lost, and another process may have its number by now."""
+    with postgres.Use():
+        pass
+    user = postgres.system_user()
+    stranger = subprocess.Popen(["sleep", "60"], user=user)
+    try:
+        lock = socket_folder(folder) / ".s.PGSQL.5432.lock"
+        lock.parent.mkdir(exist_ok=True)
+        lock.write_text(f"{stranger.pid}\n{folder}\n0\n5432\n{lock.parent}\n")
+        if user:
+            shutil.chown(lock, user)
+        with postgres.Use():
+            assert postgres.alive()
+    finally:
+        stranger.kill()
+        stranger.wait()
+
+
 def test_an_older_folder_is_refused_and_upgraded(folder):
     making = postgres.initdb(folder)  # for its owner and the way to it; its content is replaced by the older version's
     for found in list(making.iterdir()):

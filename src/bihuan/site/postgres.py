@@ -178,15 +178,17 @@ def alive(data: Path | None = None) -> bool:
 def _forget_the_dead(data: Path) -> None:
     """Remove the lock files of a killed server whose pid nobody has collected, or which another program has by now:
     PostgreSQL would take that for a running server. Not while any process of it is left: two would destroy the data.
+    The lock of the socket can lie there alone: where it stands in the data folder, a copy of the folder has it too.
     """
-    if (data / "postmaster.pid").exists() and Path("/proc/self/cwd").exists():
+    locks = [data / "postmaster.pid", socket_folder(data) / ".s.PGSQL.5432.lock"]
+    if any(lock.exists() for lock in locks) and Path("/proc/self/cwd").exists():
         until = time.monotonic() + START_SECONDS_MAX
         while any(_works_in(int(p.name), data) for p in Path("/proc").iterdir() if p.name.isdigit()):
             if time.monotonic() > until:
                 raise Refused("server_remains", f"旧的数据库进程还在 {data} 里工作。", f"Old server processes still work in {data}.")
             time.sleep(0.2)
-        for left in (data / "postmaster.pid", socket_folder(data) / ".s.PGSQL.5432.lock"):
-            left.unlink(missing_ok=True)
+        for lock in locks:
+            lock.unlink(missing_ok=True)
 
 
 def _make_socket_folder(data: Path) -> None:
