@@ -62,7 +62,18 @@ def test_every_number_has_a_source_that_the_file_lists(file: Path) -> None:
 
 
 def test_what_is_our_own_choice_says_so(ninth: packs.Pack) -> None:
-    for name in ("verify_within", "sample_within", "result_within", "episode", "hold", "grace", "offered_for", "settle_within", "undo"):
+    for name in (
+        "verify_within",
+        "sample_within",
+        "result_within",
+        "episode",
+        "hold",
+        "grace",
+        "offered_for",
+        "settle_within",
+        "support_within",
+        "undo",
+    ):
         row = getattr(ninth.document.lead, name)
         assert row.grade == "composed", name
         assert row.note, name

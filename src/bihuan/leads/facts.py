@@ -51,6 +51,25 @@ class Result(StrEnum):
     INVALID = "invalid"  # sample again: does not close
 
 
+class SupportReason(StrEnum):
+    """Why a unit cannot do it alone (干不完)."""
+
+    HANDS = "hands"  # 人手不够
+    FAR = "far"  # 天黑路远
+    UNREACHED = "unreached"  # 打不通的太多
+    OTHER = "other"  # 别的事
+
+
+class SupportEnd(StrEnum):
+    """How an ask for help ended: the answer of the desk above, or the asker's own."""
+
+    HANDS_SENT = "hands_sent"  # 派人
+    TAKEN_OVER = "taken_over"  # 由我们代办
+    AGREED = "agreed"  # 已电话商量
+    CANNOT = "cannot"  # 不能支援, with a reason
+    NOT_NEEDED = "not_needed"  # 已不需要: said by the asker
+
+
 @dataclass(frozen=True)
 class LeadReported:
     """A list, a call or the person named somebody who may have come from an affected place.
@@ -156,6 +175,23 @@ class ListTaken:
     whole: bool
 
 
+@dataclass(frozen=True)
+class SupportAsked:
+    """A unit cannot get its work done and asks the unit above for help. Its subject is the unit that asks."""
+
+    reason: SupportReason
+    note: str
+    asked_of: int  # the unit above
+
+
+@dataclass(frozen=True)
+class SupportEnded:
+    """An ask for help was answered, or is needed no more."""
+
+    how: SupportEnd
+    note: str
+
+
 LEAD_REPORTED = FactKind("leads.lead_reported", LeadReported, key="episode")
 LEAD_SPLIT = FactKind("leads.lead_split", LeadSplit, key="episode")
 CALL_STARTED = FactKind("leads.call_started", CallStarted, key="episode")
@@ -165,3 +201,5 @@ LEAD_SAMPLED = FactKind("leads.lead_sampled", LeadSampled, key="episode")
 RESULT_RECORDED = FactKind("leads.result_recorded", ResultRecorded, key="episode")
 REFERRAL_ANSWERED = FactKind("leads.referral_answered", ReferralAnswered, key="episode")
 LIST_TAKEN = FactKind("leads.list_taken", ListTaken)
+SUPPORT_ASKED = FactKind("leads.support_asked", SupportAsked)
+SUPPORT_ENDED = FactKind("leads.support_ended", SupportEnded)

@@ -16,8 +16,9 @@ from bihuan.identity import masks
 from bihuan.identity.loops import SETTLE
 from bihuan.kernel import clock
 from bihuan.leads import queries
+from bihuan.leads.loops import SUPPORT
 from bihuan.leads.models import Lead
-from bihuan.leads.words import PAGE_OF, SOURCES, WHAT, clock_time, day_words
+from bihuan.leads.words import PAGE_OF, SOURCES, SUPPORT_REASONS, WHAT, clock_time, day_words
 from bihuan.loops.conflicts import CONTRADICTION
 from bihuan.loops.meanwhile import tag
 
@@ -59,7 +60,8 @@ def lines(request: HttpRequest, duties: list[dict[str, Any]], now: datetime) -> 
     rows = []
     for no, duty in enumerate(duties):
         person, lead, contact = found.people.get(duty["subject"]), found.leads.get(no), found.contacts.get(no)
-        name, kind = masks.line_of(person, post.role)
+        ask = found.asks.get(duty["id"])
+        name, kind = (ask["asker_name"], "person") if ask else masks.line_of(person, post.role)
         mine = duty["owner"] == post.unit_id and duty.get("closed_at") is None
         held = contact.held if contact and contact.held and contact.held[:2] != (post.unit_id, post.officer_id) else None
         is_verify = queries.is_verify(duty["kind"])
@@ -82,7 +84,7 @@ def lines(request: HttpRequest, duties: list[dict[str, Any]], now: datetime) -> 
                 "kind": kind,
                 "lead_url": f"/leads/{lead['id']}" if lead else "",
                 "place": place_of(duty, person, post),
-                "what": _what(duty, lead, now),
+                "what": _("求助：%(reason)s") % {"reason": SUPPORT_REASONS[ask["reason"]]} if ask else _what(duty, lead, now),
                 "event": event_of(duty),
                 "source": named[tuple(lead["sources"])] if lead else "",
                 "tries": contact.n_tries if contact and is_verify else 0,
@@ -122,6 +124,8 @@ def _what(duty: Mapping[str, Any], lead: Mapping[str, Any] | None, now: datetime
 
 
 def act_url_of(duty: Mapping[str, Any], lead: Mapping[str, Any] | None, found: queries.Around) -> str:
+    if duty["kind"] == SUPPORT.name:
+        return f"/support/{duty['id']}"
     if duty["kind"] == CONTRADICTION.name:
         asked = found.conflicts.get(duty["key"])
         return f"/conflicts/{asked}" if asked else ""

@@ -1,4 +1,4 @@
-"""The duties of the morning: verify, sample, result (three deadlines from one start), refer."""
+"""The duties of the morning: verify, sample, result (three deadlines from one start), refer; and to answer a unit that asks for help."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from bihuan.leads.facts import (
     LEAD_VERIFIED,
     REFERRAL_ANSWERED,
     RESULT_RECORDED,
+    SUPPORT_ASKED,
+    SUPPORT_ENDED,
     Found,
     Result,
 )
@@ -88,4 +90,14 @@ REFER = LoopKind(
     ladder=_ladder,
     grace=_grace,
     quiet="origin_class",
+)
+SUPPORT = LoopKind(
+    "leads.support",
+    title="答复求助",
+    opens={SUPPORT_ASKED: always},
+    owner=By(lambda asked_of, ctx: asked_of, reads=("asked_of",)),
+    due=After("received_at", lambda pack: pack.lead.support_within),
+    closes={SUPPORT_ENDED: always},
+    ladder=_ladder,
+    grace=_grace,
 )

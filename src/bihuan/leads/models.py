@@ -201,6 +201,29 @@ class ListTaken(models.Model):
         db_table = "list_taken"
 
 
+class SupportAsked(models.Model):
+    """A unit asked the unit above for help: why, and whom."""
+
+    fact = models.UUIDField(primary_key=True)
+    reason = models.TextField()
+    note = models.TextField()
+    asked_of = models.BigIntegerField()
+
+    class Meta:
+        db_table = "support_asked"
+
+
+class SupportEnded(models.Model):
+    """What became of it: the answer of the desk above, or that it is needed no more."""
+
+    fact = models.UUIDField(primary_key=True)
+    how = models.TextField()
+    note = models.TextField()
+
+    class Meta:
+        db_table = "support_ended"
+
+
 class DutyList(models.Model):
     """Duties picked out at a moment, in an order that stays: what was chosen, printed or taken out under this number.
 

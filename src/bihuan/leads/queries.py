@@ -22,7 +22,7 @@ from bihuan.identity.loops import SETTLE
 from bihuan.identity.sealed import opened
 from bihuan.kernel import clock
 from bihuan.kernel.refused import Refused
-from bihuan.leads.loops import VERIFY
+from bihuan.leads.loops import SUPPORT, VERIFY
 from bihuan.leads.models import Lead
 from bihuan.loops.conflicts import CONTRADICTION
 from bihuan.policy import pack as packs
@@ -56,6 +56,7 @@ class Filter:
     kind: str = ""
     within: tuple[int, int] | None = None  # scope codes of a unit below
     q: str = ""
+    holder: int | None = None  # the unit that owns them
 
     def sql(self, unit: int, now: datetime) -> tuple[str, dict[str, Any]]:
         parts = {
@@ -70,6 +71,9 @@ class Filter:
         if self.kind:
             where.append("l.kind = %(kind)s")
             given["kind"] = self.kind
+        if self.holder is not None:
+            where.append("l.owner = %(holder)s")
+            given["holder"] = self.holder
         if self.within:
             where.append("l.scope >= %(lo)s AND l.scope < %(hi)s")
             given |= {"lo": self.within[0], "hi": self.within[1]}
@@ -92,6 +96,21 @@ SELECT l.id, l.event, l.kind, l.subject, l.key, l.owner, l.assignee, l.offered_t
        CASE WHEN (SELECT count(*) FROM event x WHERE x.ended_on IS NULL) > 1
             THEN (SELECT e.name FROM event e WHERE e.id = l.event) ELSE '' END AS event_name
 FROM loop l
+"""
+
+
+# What a unit asked of the unit above, and what became of it. A duty that is owed again, its answer being withdrawn, is about the same ask.
+ASKS = """
+SELECT l.id, l.owner, lo.name AS owner_name, lo.phone AS owner_phone, l.due_at, l.pack, l.closed_at, l.outcome,
+       a.unit AS asker, au.name AS asker_name, au.phone AS asker_phone, ao.name AS asker_officer, a.received_at AS asked_at, a.reason, a.note,
+       (SELECT fu.name FROM fired f JOIN unit fu ON fu.id = f.unit WHERE f.loop = l.id AND f.unit <> l.owner ORDER BY f.level DESC LIMIT 1) AS helper,
+       e.how, e.note AS said, ef.received_at AS ended_at, eu.name AS ended_unit, eo.name AS ended_officer
+FROM loop l JOIN unit lo ON lo.id = l.owner
+JOIN LATERAL (SELECT f.unit, f."by", f.received_at, d.reason, d.note FROM fact f JOIN support_asked d ON d.fact = f.id
+              WHERE f.subject = l.subject AND f.event = l.event AND f.received_at <= l.opened_at ORDER BY f.received_at DESC, f.id DESC LIMIT 1) a ON TRUE
+JOIN unit au ON au.id = a.unit LEFT JOIN officer ao ON ao.id = a."by"
+LEFT JOIN fact ef ON ef.id = l.closed_by LEFT JOIN support_ended e ON e.fact = ef.id
+LEFT JOIN unit eu ON eu.id = ef.unit LEFT JOIN officer eo ON eo.id = ef."by"
 """
 
 
@@ -209,7 +228,7 @@ class Contact:
 
 @dataclasses.dataclass
 class Around:
-    """Leads, people, calls and asked help of a page of duties, by the duty's place on it (people by subject)."""
+    """Leads, people, calls and asked help of a page of duties, by the duty's place on it (people by subject, asks by duty)."""
 
     leads: dict[int, dict[str, Any]]
     contacts: dict[int, Contact]
@@ -217,12 +236,13 @@ class Around:
     level: dict[int, int]
     doubts: dict[tuple[UUID, str], tuple[UUID, UUID]]
     conflicts: dict[str, UUID]
+    asks: dict[int, dict[str, Any]]
 
 
 def around(duties: Sequence[Mapping[str, Any]], now: datetime) -> Around:
     """Everything that the lines of a page say, in a fixed number of statements; in none where it has no lines."""
     if not duties:
-        return Around({}, {}, {}, {}, {}, {})
+        return Around({}, {}, {}, {}, {}, {}, {})
     given = {
         "n": list(range(len(duties))),
         "root": [d["root"] for d in duties],
@@ -243,7 +263,9 @@ def around(duties: Sequence[Mapping[str, Any]], now: datetime) -> Around:
     doubts = {(d["subject"], d["key"]): pair_of(d["key"]) for d in duties if d["kind"] == SETTLE.name}
     asked = [d["key"] for d in duties if d["kind"] == CONTRADICTION.name]
     told = rows("SELECT question, fact FROM contradicted WHERE question = ANY(%s)", [asked]) if asked else []
-    return Around(leads, contacts, found, level, doubts, {r["question"]: r["fact"] for r in told})
+    wanted = [d["id"] for d in duties if d["kind"] == SUPPORT.name]
+    asks = {r["id"]: r for r in rows(f"{ASKS} WHERE l.id = ANY(%s)", [wanted])} if wanted else {}
+    return Around(leads, contacts, found, level, doubts, {r["question"]: r["fact"] for r in told}, asks)
 
 
 def contacts_of(given: Mapping[str, Any], now: datetime) -> dict[int, Contact]:
@@ -397,6 +419,8 @@ _TYPED = {
     "leads.lead_sampled": "lead_sampled",
     "leads.result_recorded": "result_recorded",
     "leads.referral_answered": "referral_answered",
+    "leads.support_asked": "support_asked",
+    "leads.support_ended": "support_ended",
 }
 
 

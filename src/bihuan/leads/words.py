@@ -11,8 +11,8 @@ from django.utils.translation import pgettext_lazy
 
 from bihuan.identity.loops import SETTLE
 from bihuan.kernel import clock
-from bihuan.leads.facts import Result
-from bihuan.leads.loops import REFER, RESULT, SAMPLE, VERIFY
+from bihuan.leads.facts import Result, SupportEnd, SupportReason
+from bihuan.leads.loops import REFER, RESULT, SAMPLE, SUPPORT, VERIFY
 from bihuan.loops.conflicts import CONTRADICTION
 
 KINDS = {
@@ -22,6 +22,7 @@ KINDS = {
     REFER.name: _lazy("转协查"),
     SETTLE.name: _lazy("核对是否同一人"),
     CONTRADICTION.name: _lazy("核对两次不一样的记录"),
+    SUPPORT.name: _lazy("答复求助"),
 }
 WHAT = {
     VERIFY.name: _lazy("打电话问问哪天到的"),
@@ -48,6 +49,26 @@ TRIED = {
 FOUND = {"here": _lazy("人在家"), "gone_on": _lazy("已去别处"), "will_not_come": _lazy("不来了"), "nothing_required": _lazy("不用管")}
 OUTCOMES = {**TRIED, **FOUND}
 RESULTS = {Result.NEGATIVE: _lazy("阴性"), Result.INITIAL_POSITIVE: _lazy("初筛阳性（待复核）"), Result.INVALID: _lazy("无效，要重新采")}
+SUPPORT_REASONS = {
+    SupportReason.HANDS: _lazy("人手不够"),
+    SupportReason.FAR: _lazy("天黑路远"),
+    SupportReason.UNREACHED: _lazy("打不通的太多"),
+    SupportReason.OTHER: _lazy("别的事"),
+}
+SUPPORT_ANSWERS = {
+    SupportEnd.HANDS_SENT: _lazy("派人"),
+    SupportEnd.TAKEN_OVER: _lazy("由我们代办"),
+    SupportEnd.AGREED: _lazy("已电话商量"),
+    SupportEnd.CANNOT: _lazy("不能支援"),
+}
+# As the asker reads it: what an answer means to whoever waited for it.
+SUPPORT_ENDS = {
+    SupportEnd.HANDS_SENT: _lazy("派人来"),
+    SupportEnd.TAKEN_OVER: _lazy("由他们代办"),
+    SupportEnd.AGREED: _lazy("已电话商量"),
+    SupportEnd.CANNOT: _lazy("这次不能支援"),
+    SupportEnd.NOT_NEEDED: _lazy("已不需要"),
+}
 MOVES = {
     "opened": _lazy("开始由"),
     "offered": _lazy("移交"),

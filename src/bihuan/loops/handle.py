@@ -22,8 +22,8 @@ from bihuan.loops.touched import touched
 from bihuan.loops.writes import BULK_MAX, Duty, Handled, act_known, append, close, end_offers, lock, move, put_offers
 
 
-def _not_here() -> Refused:
-    # The same words for "not yours" and "not there": a refusal must not tell that something exists.
+def not_here() -> Refused:
+    """The same words for "not yours" and "not there": a refusal must not tell that something exists."""
     return Refused("duty_not_found", "没有这件待办，或已办结，或不归您管。", "There is no such open duty, or it is not yours.")
 
 
@@ -41,8 +41,8 @@ def found(by, loops: Sequence[int], permission: Permission, seen: Mapping[int, s
         if decide(Role(by.role), permission, lo, hi, by.unit_id, duty.scope, holder):
             mine.add(duty.id)
     if missing := sorted(set(loops) - mine):
-        raise meanwhile.refusal(by, missing, _not_here)
-    meanwhile.require_seen(by, duties, seen, _not_here)
+        raise meanwhile.refusal(by, missing, not_here)
+    meanwhile.require_seen(by, duties, seen, not_here)
     return duties
 
 
@@ -89,7 +89,7 @@ def offer(*, by, loops: Sequence[int], to_unit: int, reason: str, act: UUID, see
     _owned(by, duties)
     for duty in duties:
         if duty.offered_to is not None:
-            last = meanwhile.refusal(by, [duty.id], _not_here)
+            last = meanwhile.refusal(by, [duty.id], not_here)
             raise Refused(
                 "already_offered",
                 f"这件事已在移交中，请等对方接收或先撤回。{last.zh}",
@@ -113,7 +113,7 @@ def accept(*, by, loops: Sequence[int], act: UUID, seen: Mapping[int, str] | Non
     now = clock.now()
     for duty in duties:
         if duty.offered_to != by.unit_id:
-            last = meanwhile.refusal(by, [duty.id], _not_here)
+            last = meanwhile.refusal(by, [duty.id], not_here)
             raise Refused(
                 "not_offered", f"这件事没有移交给您单位。{last.zh}", f"This duty is not offered to your unit. {last.en}", str(duty.id)
             )
@@ -133,7 +133,7 @@ def return_(*, by, loops: Sequence[int], reason: str, act: UUID, seen: Mapping[i
     duties = found(by, loops, Permission.DUTY_MOVE, seen)
     for duty in duties:
         if duty.offered_to is None:
-            last = meanwhile.refusal(by, [duty.id], _not_here)
+            last = meanwhile.refusal(by, [duty.id], not_here)
             raise Refused("not_offered", f"这件事不在移交中。{last.zh}", f"This duty is not offered. {last.en}", str(duty.id))
     end_offers(duties, facts.RETURNED, "returned", by, act, reason)
     return Handled(len(duties), act)

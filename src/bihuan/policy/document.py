@@ -71,6 +71,7 @@ class Lead(Strict):
     offered_for: Annotated[Span, Mark("待接收的有效时间", "time until an offer expires", "never")]
     settle_within: Annotated[Span, Mark("身份疑点的判定时限", "time to settle who is who", "never")]
     referral_within: Annotated[Span, Mark("转协查的答复时限", "time for another city's answer", "never")]
+    support_within: Annotated[Span, Mark("求助的答复时限", "time to answer a unit that asks for help", "never")]
     undo: Annotated[Span, Mark("可撤销时间", "time for undo", "never")]
     list_kept: Annotated[Span | None, Mark("清单保存时间", "how long a list taken out is remembered", "never")] = None
     waive_alone: Annotated[Count | None, Mark("一人可签的免办件数", "duties that one signature may waive", "fewer")] = None

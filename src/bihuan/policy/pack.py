@@ -58,6 +58,7 @@ class LeadRules:
     offered_for: timedelta
     settle_within: timedelta
     referral_within: timedelta
+    support_within: timedelta
     undo: timedelta
     list_kept: timedelta | None  # None: to the end of the day
     waive_alone: int | None  # more than these at once need a second signature; None: one is enough
@@ -159,6 +160,7 @@ class Pack:
             offered_for=lead.offered_for.span,
             settle_within=lead.settle_within.span,
             referral_within=lead.referral_within.span,
+            support_within=lead.support_within.span,
             undo=lead.undo.span,
             list_kept=lead.list_kept.span if lead.list_kept else None,
             waive_alone=lead.waive_alone.value if lead.waive_alone else None,
