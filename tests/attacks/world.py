@@ -1,7 +1,7 @@
 """Two places that must know nothing of each other, each with officers of every role, people in every state, a list.
 
 `World.here` is 板桥街道 in 连云区, `World.there` 杨集镇 in 灌云县. A thing is named as in routes.toml: `lead` and its
-states, `loop`, `offered`, `file`, `person`, `done`, `verified`, `conflict`, `desk`, `township`, `village`, `officer`, `post`, `upload`, `list`, `plan`,
+states, `loop`, `offered`, `file`, `person`, `done`, `verified`, `conflict`, `desk`, `township`, `village`, `officer`, `post`, `upload`, `list`, `plan`, `support`,
 `worker`, `turn` (a post of one), `device`, `entry` (that came to a shut door), `adoption`, `proposal`, `region`.
 """
 
@@ -29,7 +29,7 @@ from bihuan.access.permissions import Role
 from bihuan.intake import actions as intake
 from bihuan.kernel import clock, ids
 from bihuan.kernel.refused import Refused
-from bihuan.leads import actions, bulk, duty_lists, queries
+from bihuan.leads import actions, bulk, duty_lists, queries, support
 from bihuan.leads.facts import Found, MedicalNeed
 from bihuan.policy import actions as policy
 from bihuan.site import actions as site
@@ -267,6 +267,9 @@ def _people(place: Place) -> None:
     whole = queries.Filter(state="hands")
     for _ in range(6):
         loops["list"].append(_done(duty_lists.freeze(by=village, chosen=whole, title=f"{place.name}清单", act=ids.new_id())))
+    asked = support.ask(by=post[Role.TOWNSHIP_DESK], reason="far", note=f"{place.name}求助的话{place.evil}", act=ids.new_id())
+    loops["support"] = list(_done(asked).opened)
+    place.secrets.add(f"{place.name}求助的话")
     chosen, now = [loop for _lead, _subject, loop in found[-3:]], clock.now()
     said = {"verb": "not_reached"}
     for _ in range(2):

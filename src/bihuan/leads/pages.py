@@ -14,6 +14,7 @@ from bihuan.leads import (
     list_pages,
     people_pages,
     step_pages,
+    support_pages,
     work_pages,
 )
 
@@ -35,6 +36,9 @@ urlpatterns = [
     path("leads/<uuid:lead>/unmask", lead_pages.unmask),
     path("leads/<uuid:lead>/correct", correct_pages.correct),
     *(path(f"leads/<uuid:lead>/{name}", step_pages.step, {"name": name}) for name in step_pages.STEPS),
+    path("support", support_pages.ask),
+    path("support/back", support_pages.take_back),
+    path("support/<int:loop>", support_pages.answer),
     path("conflicts", conflict_pages.listed),
     path("conflicts/<uuid:conflict>", conflict_pages.settle),
     path("people", find_pages.find, name="people"),

@@ -21,7 +21,7 @@ from bihuan.access.pages import act_of, new_act, number, once
 from bihuan.access.permissions import Permission, Role
 from bihuan.kernel import clock, ids
 from bihuan.kernel.refused import Refused
-from bihuan.leads import actions, bulk, forms, group_text, queries, to_decide
+from bihuan.leads import actions, bulk, forms, group_text, queries, support_pages, to_decide
 from bihuan.leads.lines import lines
 from bihuan.leads.saving import UNDO_KEY, home, remember, window
 from bihuan.leads.words import KINDS
@@ -45,7 +45,8 @@ def filter_of(data: Mapping[str, str], post: Any, below: list[dict[str, Any]]) -
     kind = data.get("kind", "") if data.get("kind") in KINDS else ""
     unit = next((u for u in below if str(u["id"]) == data.get("unit")), None)
     within = regions.unit_range(unit["id"]) if unit else None
-    return queries.Filter(state=state, kind=kind, within=within, q=data.get("q", "").strip()[:50]), unit
+    holder = number(data.get("holder", "")) if state != "hands" else 0
+    return queries.Filter(state=state, kind=kind, within=within, q=data.get("q", "").strip()[:50], holder=holder or None), unit
 
 
 @require_safe
@@ -64,7 +65,14 @@ def my_work(request: HttpRequest) -> HttpResponse:
     held_only = state == "hands" and not n["offered"]
     where, given = (dataclasses.replace(chosen, state="mine") if held_only else chosen).sql(post.unit_id, now)
     page = queries.page_of(where, given, after=request.GET.get("after", ""), before=request.GET.get("before", ""))
-    kept = {"state": "" if state in ("mine", "hands") else state, "kind": kind, "unit": unit["id"] if unit else "", "q": q}
+    kept = {
+        "state": "" if state in ("mine", "hands") else state,
+        "kind": kind,
+        "unit": unit["id"] if unit else "",
+        "holder": chosen.holder or "",
+        "q": q,
+    }
+    narrowed = bool(q or kind or unit or chosen.holder)
     filters = None
     if not village:
         words = state_words()
@@ -73,6 +81,7 @@ def my_work(request: HttpRequest) -> HttpResponse:
             "state": "" if state == "mine" else state,
             "unit": unit["id"] if unit else "",
             "kind": kind,
+            "holder": chosen.holder,
             "url": "/duties",
             "states": [
                 {
@@ -85,13 +94,11 @@ def my_work(request: HttpRequest) -> HttpResponse:
             ],
             "units": [u for u in below if u["parent"] == post.unit_id],
             "kinds": [{"key": k, "label": label} for k, label in KINDS.items()],
-            "narrowed": bool(q or kind or unit or state != "mine"),
+            "narrowed": narrowed or state != "mine",
         }
     rows = lines(request, page.duties, now)
     coming = (
-        next((d["due_at"] for d in page.duties if d["due_at"] and d["due_at"] > now), None)
-        if state == "mine" and not (q or kind or unit)
-        else None
+        next((d["due_at"] for d in page.duties if d["due_at"] and d["due_at"] > now), None) if state == "mine" and not narrowed else None
     )
     bulk = not village and post.may(Permission.DUTY_MOVE) and bool(rows)
     context = {
@@ -120,13 +127,14 @@ def my_work(request: HttpRequest) -> HttpResponse:
         "import_url": "/intake/upload" if not village and post.may(Permission.LIST_IMPORT) and not n["all"] else "",
         "page": {
             "shown": len(rows),
-            "total": n[state] if not (q or kind or unit or village) and n[state] <= queries.MANY else None,
+            "total": n[state] if not (narrowed or village) and n[state] <= queries.MANY else None,
             "before_url": _link("/duties", **kept, before=page.before) if page.before else "",
             "after_url": _link("/duties", **kept, after=page.after) if page.after else "",
         },
-        "frozen": {"state": kept["state"], "kind": kind, "unit": kept["unit"], "q": q} if rows else None,
+        "frozen": kept if rows else None,
         "list_act": new_act(),
         "decide": None if village or _wants_rows(request) else to_decide.waiting(post, beside_list=True),
+        "support": None if _wants_rows(request) else support_pages.section(post),
         "group_text": "" if village else group_text.work(post.unit.name, n, next_at=coming, now=now),
         "n_late_entries": late.n_waiting() if village else 0,
     }
