@@ -144,9 +144,9 @@ def _judge(by, event: int, a: UUID, b: UUID, same: bool, reason: str, act: UUID 
             record_many(kind, pl.DataFrame([row]), event=event, by=by, act=act)
         if doubt is not None:
             _end_doubt(cursor, doubt, a, b, same, event=event, by=by, act=act)
-        links.touch(cursor, "SELECT unnest(%s::uuid[]) AS subject", ([str(s) for s in touched],))
         answer = {(str(x), str(y)): same for x, y in ((a, b), (groups.root(a), groups.root(b)))}
-        relinked = links.relink(cursor, event=event, by=by, act=act, answer=answer)
+        those = ([str(s) for s in touched],)
+        relinked = links.relink(cursor, "SELECT unnest(%s::uuid[]) AS subject", those, event=event, by=by, act=act, answer=answer)
         joined = cursor.execute("SELECT count(DISTINCT root) FROM cluster WHERE subject IN (%s, %s)", (a, b)).fetchone()[0] == 1
     if joined and not same:
         raise Refused(

@@ -51,7 +51,7 @@ def evidence(rows: pl.DataFrame, keys: Keys, *, adult_years: int, on: date) -> p
     """One line per row, in the order of the rows.
 
     `rows`: row, name, doc, doc_kind?, phone, address? (checked and normalised by intake; empty text = null).
-    Added: subject (text of the alias id), name_key, pinyin, initials, phone_idx, address_idx (bytea as text of COPY), birth_year, sex,
+    Added: subject (text of the alias id), name_key, pinyin, initials, phone_idx, address_idx (bytes), birth_year, sex,
     minor (younger than `adult_years` on the day `on`; null where no resident ID tells).
     The evidence of a row is its document, else its name with its phone, else its phone, else its name at a door (an
     address that tells more than a village): that one never links by itself, an officer may join it.
@@ -77,16 +77,16 @@ def evidence(rows: pl.DataFrame, keys: Keys, *, adult_years: int, on: date) -> p
     )  # fmt: skip
     frame = frame.with_columns(said.alias("said"))
     frame = _mapped(frame, "said", "subject", lambda values: _uuids(_hashed(keys, "alias", values), values))
-    frame = _mapped(frame, "phone", "phone_idx", lambda values: _bytea(_hashed(keys, "phone", values)))
-    frame = _mapped(frame, "address", "address_idx", lambda values: _bytea(_hashed(keys, "address", values)))
+    frame = _mapped(frame, "phone", "phone_idx", lambda values: _bytes(_hashed(keys, "phone", values)), pl.Binary)
+    frame = _mapped(frame, "address", "address_idx", lambda values: _bytes(_hashed(keys, "address", values)), pl.Binary)
     return _told_by_document(frame.drop("said"), adult_years, on)
 
 
-def _mapped(frame: pl.DataFrame, source: str, target: str, fn: Callable[[pl.Series], pl.Series]) -> pl.DataFrame:
+def _mapped(frame: pl.DataFrame, source: str, target: str, fn: Callable[[pl.Series], pl.Series], dtype=pl.String) -> pl.DataFrame:
     """`fn` on the distinct values of a column, joined back; null stays null."""
     values = frame[source].drop_nulls().unique()
     if values.is_empty():
-        return frame.with_columns(pl.lit(None, pl.String).alias(target))
+        return frame.with_columns(pl.lit(None, dtype).alias(target))
     answers = pl.DataFrame({source: values, target: fn(values)})
     return frame.join(answers, on=source, how="left", maintain_order="left")
 
@@ -121,18 +121,14 @@ def _uuids(hashes: np.ndarray, said: pl.Series) -> pl.Series:
     ids[:, 0] = (ids[:, 0] & 0x3F) | (kinds << 6)
     ids[:, 6] = (ids[:, 6] & 0x0F) | 0x80
     ids[:, 8] = (ids[:, 8] & 0x3F) | 0x80
-    h = _hex(ids)
+    h = _bytes(ids).bin.encode("hex")
     parts = (h.str.slice(a, n) for a, n in ((0, 8), (8, 4), (12, 4), (16, 4), (20, 12)))
     return pl.DataFrame(list(parts), schema=list("abcde")).select(pl.concat_str(pl.all(), separator="-"))["a"]
 
 
-def _bytea(hashes: np.ndarray) -> pl.Series:
-    return "\\x" + _hex(hashes)
-
-
-def _hex(matrix: np.ndarray) -> pl.Series:
+def _bytes(matrix: np.ndarray) -> pl.Series:
     raw, width = matrix.tobytes(), matrix.shape[1]
-    return pl.Series([raw[i : i + width] for i in range(0, len(raw), width)], dtype=pl.Binary).bin.encode("hex")
+    return pl.Series([raw[i : i + width] for i in range(0, len(raw), width)], dtype=pl.Binary)
 
 
 def _told_by_document(frame: pl.DataFrame, adult_years: int, on: date) -> pl.DataFrame:

@@ -25,7 +25,28 @@ from bihuan.loops.record import record_many
 # Serialises whoever links: two lists imported at once must see each other's evidence.
 LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('bihuan.identity', 0))"
 
-_TEMPORARY = ("id_apart", "id_n", "id_cand", "id_target", "id_p", "id_hold", "id_phone_target", "id_desired", "id_moved", "id_near")
+_TEMPORARY = (
+    "id_touched", "id_bridge", "id_held", "id_apart", "id_n", "id_cand", "id_target", "id_p", "id_hold", "id_phone_target",
+    "id_desired", "id_moved", "id_near",
+)  # fmt: skip
+
+# From alias to alias of a group that officers made (few): the phones that lead from the one to the other.
+_BRIDGE = """
+CREATE TEMPORARY TABLE id_bridge ON COMMIT DROP AS
+SELECT DISTINCT one.subject, h.phone_idx AS here, o.phone_idx AS there
+FROM judged one JOIN judged other USING (root) JOIN holding o ON o.subject = other.subject LEFT JOIN holding h ON h.subject = one.subject"""
+
+# Every holding that what follows can need, looked up once: those on the phones of what was touched, and where a group
+# leads on to other phones, once by a name and once by a phone that an officer joined.
+_HELD = """
+CREATE TEMPORARY TABLE id_held ON COMMIT DROP AS
+WITH touched AS (
+  SELECT h.phone_idx FROM pg_temp.id_touched JOIN holding h USING (subject)
+  UNION SELECT b.there FROM pg_temp.id_touched JOIN pg_temp.id_bridge b USING (subject)),
+by_name AS (SELECT phone_idx FROM touched UNION SELECT b.there FROM touched t JOIN pg_temp.id_bridge b ON b.here = t.phone_idx),
+phone AS (SELECT phone_idx FROM by_name UNION SELECT b.there FROM by_name n JOIN pg_temp.id_bridge b ON b.here = n.phone_idx)
+SELECT h.subject, h.phone_idx, h.name_key, coalesce(j.root, h.subject) AS g, c.root
+FROM phone JOIN holding h USING (phone_idx) JOIN cluster c USING (subject) LEFT JOIN judged j USING (subject)"""
 
 # Officers' "different", between groups, both ways.
 _APART = """
@@ -46,8 +67,8 @@ WITH seed AS (
   WHERE j.root IS NOT NULL OR (t.subject < '{N0}' AND c.root <> t.subject)
   UNION
   SELECT hn.subject
-  FROM pg_temp.id_touched t JOIN holding hd ON hd.subject = t.subject
-  JOIN holding hn ON hn.phone_idx = hd.phone_idx AND hn.name_key = hd.name_key
+  FROM pg_temp.id_touched t JOIN pg_temp.id_held hd USING (subject)
+  JOIN pg_temp.id_held hn ON hn.phone_idx = hd.phone_idx AND hn.name_key = hd.name_key
   WHERE t.subject < '{N0}' AND hn.subject >= '{N0}' AND hn.subject < '{P0}'),
 groups AS (SELECT DISTINCT coalesce(j.root, s.subject) AS g FROM seed s LEFT JOIN judged j USING (subject))
 SELECT groups.g, coalesce(j.subject, groups.g) AS n FROM groups LEFT JOIN judged j ON j.root = groups.g
@@ -55,13 +76,12 @@ WHERE groups.g < '{P0}'"""
 
 _CANDIDATES = f"""
 CREATE TEMPORARY TABLE id_cand ON COMMIT DROP AS
-SELECT DISTINCT x.g, x.n, hd.subject AS d, coalesce(jd.root, hd.subject) AS dg
+SELECT DISTINCT x.g, x.n, hd.subject AS d, hd.g AS dg
 FROM pg_temp.id_n x
-JOIN holding hn ON hn.subject = x.n
-JOIN holding hd ON hd.phone_idx = hn.phone_idx AND hd.name_key = hn.name_key AND hd.subject < '{N0}'
-LEFT JOIN judged jd ON jd.subject = hd.subject
+JOIN pg_temp.id_held hn ON hn.subject = x.n
+JOIN pg_temp.id_held hd ON hd.phone_idx = hn.phone_idx AND hd.name_key = hn.name_key AND hd.subject < '{N0}'
 WHERE x.g >= '{N0}' AND x.g < '{P0}' AND x.n >= '{N0}' AND x.n < '{P0}'
-  AND NOT EXISTS (SELECT 1 FROM pg_temp.id_apart a WHERE a.x = x.g AND a.y = coalesce(jd.root, hd.subject))"""
+  AND NOT EXISTS (SELECT 1 FROM pg_temp.id_apart a WHERE a.x = x.g AND a.y = hd.g)"""
 
 _TARGET = """
 CREATE TEMPORARY TABLE id_target ON COMMIT DROP AS
@@ -82,19 +102,20 @@ WHERE c.root <> coalesce(t.dg, x.g)"""
 _P = f"""
 CREATE TEMPORARY TABLE id_p ON COMMIT DROP AS
 WITH phones AS (
-  SELECT h.phone_idx FROM pg_temp.id_touched JOIN holding h USING (subject)
-  UNION SELECT h.phone_idx FROM pg_temp.id_n x JOIN holding h ON h.subject = x.n),
+  SELECT h.phone_idx FROM pg_temp.id_touched JOIN pg_temp.id_held h USING (subject)
+  UNION SELECT h.phone_idx FROM pg_temp.id_n x JOIN pg_temp.id_held h ON h.subject = x.n),
 seed AS (
-  SELECT h.subject FROM phones JOIN holding h USING (phone_idx) WHERE h.subject >= '{P0}'
+  SELECT h.subject FROM phones JOIN pg_temp.id_held h USING (phone_idx) WHERE h.subject >= '{P0}'
   UNION SELECT subject FROM pg_temp.id_touched WHERE subject >= '{P0}'),
 groups AS (SELECT DISTINCT coalesce(j.root, s.subject) AS g FROM seed s LEFT JOIN judged j USING (subject))
 SELECT groups.g, coalesce(j.subject, groups.g) AS p FROM groups LEFT JOIN judged j ON j.root = groups.g"""
 
 _HOLDERS = f"""
 CREATE TEMPORARY TABLE id_hold ON COMMIT DROP AS
-SELECT DISTINCT x.g, x.p, h.subject AS h, c.root
-FROM pg_temp.id_p x JOIN holding hp ON hp.subject = x.p
-JOIN holding h ON h.phone_idx = hp.phone_idx AND h.subject < '{P0}' JOIN cluster c ON c.subject = h.subject
+SELECT DISTINCT x.g, x.p, h.subject AS h, coalesce(m.root, h.root) AS root
+FROM pg_temp.id_p x JOIN pg_temp.id_held hp ON hp.subject = x.p
+JOIN pg_temp.id_held h ON h.phone_idx = hp.phone_idx AND h.subject < '{P0}'
+LEFT JOIN pg_temp.id_moved m ON m.subject = h.subject
 WHERE x.g >= '{P0}'"""
 
 # Under age is whom every known document tells so; unknown age counts as adult.
@@ -124,6 +145,14 @@ WHERE x.g >= '{P0}' AND c.root <> coalesce(t.root, x.g)"""
 
 _PLACE = "UPDATE cluster c SET root = m.root FROM pg_temp.id_moved m WHERE c.subject = m.subject AND c.root <> m.root"
 
+# The temporary tables of what ought to be, and the clusters accordingly: one message. The planner is told the sizes of what
+# is joined often.
+_RECOMPUTE = ";".join(
+    ("ANALYZE pg_temp.id_touched", _BRIDGE, "ANALYZE pg_temp.id_bridge", _HELD, "ANALYZE pg_temp.id_held (subject, phone_idx)",
+     _APART, _N, "ANALYZE pg_temp.id_n", _CANDIDATES, _TARGET, _DESIRED, _MOVED, _PLACE,
+     _P, "ANALYZE pg_temp.id_p", _HOLDERS, _PHONE_TARGET, _DESIRED_PHONES, _MOVED_PHONES, _PLACE)
+)  # fmt: skip
+
 # What stands and should not (link id given), what should stand and does not. `nth` tells a pair's repeated links apart.
 _DIFFERENCE = """
 WITH scope AS (SELECT n AS a FROM pg_temp.id_n UNION SELECT p FROM pg_temp.id_p),
@@ -152,21 +181,33 @@ changes AS (
 SELECT id, a::text, b::text, (SELECT count(*) FROM doubt o WHERE o.a = c.a AND o.b = c.b AND (c.id IS NULL OR o.id < c.id)) AS nth
 FROM changes c ORDER BY a, b"""
 
-# Persons about whom something changed, and everybody on a phone that perhaps belongs to too many only since now.
+# Persons about whom something changed, and everybody on a phone that perhaps belongs to too many only since now. `met`:
+# whether a phone may name another person beside this one; on most phones there is nobody else.
 _NEAR = """
 CREATE TEMPORARY TABLE id_near ON COMMIT DROP AS
 WITH moved AS (
   SELECT subject FROM pg_temp.id_touched UNION SELECT subject FROM pg_temp.id_moved UNION SELECT was FROM pg_temp.id_moved),
 own AS MATERIALIZED (SELECT DISTINCT c.root FROM moved JOIN cluster c USING (subject)),
-mine AS MATERIALIZED (
-  SELECT DISTINCT h.phone_idx, own.root FROM own JOIN cluster c USING (root) JOIN holding h ON h.subject = c.subject
-  WHERE h.name_key <> ''),
-others AS MATERIALIZED (
-  SELECT DISTINCT m.phone_idx, c.root FROM (SELECT DISTINCT phone_idx FROM mine) m
-  JOIN holding h USING (phone_idx) JOIN cluster c ON c.subject = h.subject
-  WHERE h.name_key <> '' AND NOT EXISTS (SELECT 1 FROM own WHERE own.root = c.root))
-SELECT root FROM own
-UNION SELECT o.root FROM others o WHERE (SELECT count(*) FROM others x WHERE x.phone_idx = o.phone_idx) <= %s"""
+-- few, and looked up one by one: the planner of a new city knows no sizes
+older AS MATERIALIZED (
+  SELECT c.subject FROM own JOIN cluster c USING (root) WHERE c.subject NOT IN (SELECT subject FROM pg_temp.id_touched)),
+further AS MATERIALIZED (
+  SELECT h.phone_idx FROM older o
+  CROSS JOIN LATERAL (SELECT phone_idx FROM holding WHERE subject = o.subject AND name_key <> '' OFFSET 0) h
+  EXCEPT SELECT phone_idx FROM pg_temp.id_held),
+named AS (
+  SELECT h.phone_idx, coalesce(m.root, h.root) AS root FROM pg_temp.id_held h LEFT JOIN pg_temp.id_moved m USING (subject)
+  WHERE h.name_key <> ''
+  UNION SELECT f.phone_idx, h.root FROM further f CROSS JOIN LATERAL (
+    SELECT c.root FROM holding JOIN cluster c USING (subject) WHERE phone_idx = f.phone_idx AND name_key <> '' OFFSET 0) h),
+counted AS (
+  SELECT n.root, o.root AS own, count(*) OVER phone AS persons, count(o.root) OVER phone AS of_own
+  FROM named n LEFT JOIN own o ON o.root = n.root WINDOW phone AS (PARTITION BY n.phone_idx))
+SELECT root, bool_or(met) AS met FROM (
+  SELECT root, false AS met FROM own
+  UNION ALL SELECT own, true FROM counted WHERE own IS NOT NULL AND persons BETWEEN 2 AND %(most)s
+  UNION ALL SELECT root, true FROM counted WHERE own IS NULL AND of_own > 0 AND persons - of_own <= %(most)s) n
+GROUP BY root"""
 
 _NEAR_STANDING = """
 SELECT o.id, o.a::text, o.b::text FROM doubt o JOIN cluster ca ON ca.subject = o.a JOIN cluster cb ON cb.subject = o.b
@@ -187,55 +228,59 @@ class Relinked:
     n_settled: int
 
 
-def touch(cursor: psycopg.Cursor, select: str, parameters: tuple = ()) -> None:
-    """`id_touched` = the aliases whose evidence or whose judgement changed."""
-    cursor.execute("DROP TABLE IF EXISTS pg_temp.id_touched")
-    cursor.execute(f"CREATE TEMPORARY TABLE id_touched ON COMMIT DROP AS {select}", parameters)
-    cursor.execute("ANALYZE pg_temp.id_touched")
+def relink(
+    cursor: psycopg.Cursor,
+    touched: str,
+    parameters: tuple = (),
+    *,
+    event: int,
+    by,
+    act: UUID,
+    answer: dict[tuple[str, str], bool] | None = None,
+) -> Relinked:
+    """Recompute links, doubts and clusters around what was touched; record what changed; let the duties follow.
 
-
-def relink(cursor: psycopg.Cursor, *, event: int, by, act: UUID, answer: dict[tuple[str, str], bool] | None = None) -> Relinked:
-    """Recompute links, doubts and clusters around `id_touched`; record what changed; let the duties follow.
-
-    The caller holds LOCK and is the engine. `answer`: doubts (a, b) that an officer has just answered. The number of
-    statements does not depend on how much changed.
+    `touched`: SQL that selects, each once, the aliases (`subject`) whose evidence or whose judgement changed. The caller
+    holds LOCK and is the engine. `answer`: doubts (a, b) that an officer has just answered. The number of statements does
+    not depend on how much changed.
     """
-    if not cursor.execute("SELECT EXISTS (SELECT 1 FROM pg_temp.id_touched)").fetchone()[0]:
+    n_touched = cursor.execute(f"CREATE TEMPORARY TABLE id_touched ON COMMIT DROP AS {touched}", parameters).rowcount
+    if not n_touched:
+        cursor.execute("DROP TABLE pg_temp.id_touched")
         return Relinked([], 0, 0, 0, 0)
-    recompute(cursor)
+    cursor.execute(_RECOMPUTE)
     changes = _frame(cursor, _DIFFERENCE, {"id": pl.Int64, "a": pl.String, "b": pl.String, "rule": pl.String, "nth": pl.Int64})
     doubts = _frame(cursor, _DOUBTS, {"id": pl.Int64, "a": pl.String, "b": pl.String, "nth": pl.Int64})
-    n_linked, n_unlinked = _write_links(cursor, changes, act)
-    _write_doubts(cursor, doubts, act, "evidence")
-    near_doubts = _near(cursor)
-    _write_doubts(cursor, near_doubts, act, "near")
-    doubts = pl.concat([doubts.with_columns(likeness=pl.lit("name_phone")), near_doubts])
-    n_doubted, n_settled = len(_begun(doubts)), len(_ended(doubts))
+    unlinked, linked = _ended_and_begun(changes, facts.UNLINKED, facts.LINKED, act)
+    _write_links(cursor, unlinked, linked)
+    settled, doubted = _ended_and_begun(doubts.with_columns(likeness=pl.lit("name_phone")), facts.SETTLED, facts.DOUBTED, act)
+    _write_doubts(cursor, settled, doubted, "evidence")
+    far, near_now = _ended_and_begun(_near(cursor), facts.SETTLED, facts.DOUBTED, act)
+    _write_doubts(cursor, far, near_now, "near")
+    settled, doubted = pl.concat([settled, far]), pl.concat([doubted, near_now])
     places = cursor.execute("SELECT DISTINCT ON (subject) subject::text, was::text FROM pg_temp.id_moved ORDER BY subject").fetchall()
     moved = [subject for subject, _ in places]
     _drop(cursor)
 
     def tell(kind: FactKind, part: pl.DataFrame, **columns) -> None:
         if len(part):
-            record_many(kind, part.select(id=_ids(part, kind.name, act), subject="a", **columns), event=event, by=by, act=act)
+            record_many(kind, part.select(id="fact", subject="a", **columns), event=event, by=by, act=act)
 
     pair = {"a": pl.col("a"), "b": pl.col("b"), "rule": pl.col("rule"), "reason": pl.lit("")}
-    tell(facts.UNLINKED, _ended(changes), **pair)
-    tell(facts.LINKED, _begun(changes), **pair)
+    tell(facts.UNLINKED, unlinked, **pair)
+    tell(facts.LINKED, linked, **pair)
     # Duties follow the persons before doubts open duties of their own.
     both = clusters.after_relink(event, moved, act, by, [was for _, was in places]).both_worked_on if moved else ()
-    gone = _ended(doubts)
-    same = [answer.get((a, b)) for a, b in gone.select("a", "b").iter_rows()] if answer else [None] * len(gone)
-    tell(facts.SETTLED, gone, **_ASKED, same=pl.Series(same, dtype=pl.Boolean))
-    tell(facts.DOUBTED, _begun(doubts), **_ASKED, likeness=pl.col("likeness"))
-    if both:
-        n_doubted += _doubt_work(cursor, both, event=event, by=by, act=act)
-    return Relinked(moved, n_linked, n_unlinked, n_doubted, n_settled)
+    same = [answer.get((a, b)) for a, b in settled.select("a", "b").iter_rows()] if answer else [None] * len(settled)
+    tell(facts.SETTLED, settled, **_ASKED, same=pl.Series(same, dtype=pl.Boolean))
+    tell(facts.DOUBTED, doubted, **_ASKED, likeness=pl.col("likeness"))
+    n_doubted = len(doubted) + (_doubt_work(cursor, both, event=event, by=by, act=act) if both else 0)
+    return Relinked(moved, len(linked), len(unlinked), n_doubted, len(settled))
 
 
 def _near(cursor: psycopg.Cursor) -> pl.DataFrame:
     """Near pairs around what changed: those asked about and not near any more (id given), those near and not yet asked about."""
-    cursor.execute(_NEAR, (near.PHONE_PERSONS_MAX,))
+    cursor.execute(_NEAR, {"most": near.PHONE_PERSONS_MAX})
     cursor.execute("ANALYZE pg_temp.id_near")
     wanted = {(pair.a, pair.b): pair.why for pair in near.desired(cursor, "pg_temp.id_near")}
     standing = {(a, b): id for id, a, b in cursor.execute(_NEAR_STANDING).fetchall()}
@@ -282,19 +327,6 @@ def _doubt_work(cursor: psycopg.Cursor, both: tuple[tuple[int, int], ...], *, ev
     return len(part)
 
 
-def recompute(cursor: psycopg.Cursor) -> None:
-    """The temporary tables of what ought to be, and the clusters accordingly. Links and doubts are not yet written."""
-    _drop(cursor)
-    for statement, table in (
-        (_APART, "id_apart"), (_N, "id_n"), (_CANDIDATES, "id_cand"), (_TARGET, "id_target"), (_DESIRED, "id_desired"),
-        (_MOVED, "id_moved"), (_PLACE, None), (_P, "id_p"), (_HOLDERS, "id_hold"), (_PHONE_TARGET, "id_phone_target"),
-        (_DESIRED_PHONES, None), (_MOVED_PHONES, None), (_PLACE, None),
-    ):  # fmt: skip
-        cursor.execute(statement)
-        if table:
-            cursor.execute(f"ANALYZE pg_temp.{table}")
-
-
 def _drop(cursor: psycopg.Cursor) -> None:
     cursor.execute("DROP TABLE IF EXISTS " + ", ".join(f"pg_temp.{name}" for name in _TEMPORARY))
 
@@ -303,12 +335,10 @@ def _frame(cursor: psycopg.Cursor, select: str, schema: dict, parameters: tuple 
     return pl.DataFrame(cursor.execute(select, parameters).fetchall(), schema=schema, orient="row")
 
 
-def _ended(changes: pl.DataFrame) -> pl.DataFrame:
-    return changes.filter(pl.col("id").is_not_null())
-
-
-def _begun(changes: pl.DataFrame) -> pl.DataFrame:
-    return changes.filter(pl.col("id").is_null())
+def _ended_and_begun(changes: pl.DataFrame, ends: FactKind, begins: FactKind, act: UUID) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """What ended (id given) and what began, each with the id of its `fact`."""
+    parts = (changes.filter(pl.col("id").is_not_null()), ends), (changes.filter(pl.col("id").is_null()), begins)
+    return tuple(part.with_columns(fact=_ids(part, kind.name, act)) for part, kind in parts)
 
 
 def _ids(part: pl.DataFrame, kind: str, act: UUID) -> pl.Series:
@@ -317,31 +347,27 @@ def _ids(part: pl.DataFrame, kind: str, act: UUID) -> pl.Series:
     return pl.Series("id", made, dtype=pl.String)
 
 
-def _write_links(cursor: psycopg.Cursor, changes: pl.DataFrame, act: UUID) -> tuple[int, int]:
-    ended, begun = _ended(changes), _begun(changes)
+def _write_links(cursor: psycopg.Cursor, ended: pl.DataFrame, begun: pl.DataFrame) -> None:
     if len(ended):
         cursor.execute(
             "UPDATE link l SET ended_by = e.fact FROM unnest(%s::bigint[], %s::uuid[]) AS e(id, fact) WHERE l.id = e.id",
-            (ended["id"].to_list(), _ids(ended, facts.UNLINKED.name, act).to_list()),
+            (ended["id"].to_list(), ended["fact"].to_list()),
         )
     if len(begun):
-        staged = begun.select("a", "b", "rule", fact=_ids(begun, facts.LINKED.name, act))
         cursor.execute("CREATE TEMPORARY TABLE id_begun (a uuid, b uuid, rule text, fact uuid) ON COMMIT DROP")
-        copy_frame(cursor, "pg_temp.id_begun", staged)
+        copy_frame(cursor, "pg_temp.id_begun", begun.select("a", "b", "rule", "fact"))
         cursor.execute("INSERT INTO link (a, b, rule, fact, same) SELECT a, b, rule, fact, true FROM pg_temp.id_begun ORDER BY a")
         cursor.execute("DROP TABLE pg_temp.id_begun")
-    return len(begun), len(ended)
 
 
-def _write_doubts(cursor: psycopg.Cursor, changes: pl.DataFrame, act: UUID, why: str) -> None:
-    ended, begun = _ended(changes), _begun(changes)
+def _write_doubts(cursor: psycopg.Cursor, ended: pl.DataFrame, begun: pl.DataFrame, why: str) -> None:
     if len(ended):
         cursor.execute(
             "UPDATE doubt o SET ended_by = e.fact FROM unnest(%s::bigint[], %s::uuid[]) AS e(id, fact) WHERE o.id = e.id",
-            (ended["id"].to_list(), _ids(ended, facts.SETTLED.name, act).to_list()),
+            (ended["id"].to_list(), ended["fact"].to_list()),
         )
     if len(begun):
         cursor.execute(
             "INSERT INTO doubt (a, b, fact, why) SELECT *, %s FROM unnest(%s::uuid[], %s::uuid[], %s::uuid[])",
-            (why, begun["a"].to_list(), begun["b"].to_list(), _ids(begun, facts.DOUBTED.name, act).to_list()),
+            (why, begun["a"].to_list(), begun["b"].to_list(), begun["fact"].to_list()),
         )

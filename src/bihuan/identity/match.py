@@ -18,7 +18,7 @@ from bihuan.identity.sealed import opened
 from bihuan.kernel.crypto import seal
 from bihuan.loops.copy_frame import copy_frame
 
-_TEMPORARY = ("id_alias", "id_phone", "id_address", "id_sealed", "id_new", "id_aged", "id_changed", "id_touched")
+_TEMPORARY = ("id_alias", "id_phone", "id_address", "id_sealed", "id_new", "id_changed")
 _PERSON = ("subject", "kind", "name", "name_key", "pinyin", "initials", "birth_year", "sex", "minor")
 _UNSTAGING = "DROP TABLE IF EXISTS " + ", ".join(f"pg_temp.{name}" for name in _TEMPORARY)
 
@@ -29,19 +29,25 @@ CREATE TEMPORARY TABLE id_alias (
 CREATE TEMPORARY TABLE id_phone (subject uuid, name_key text, phone_idx bytea) ON COMMIT DROP;
 CREATE TEMPORARY TABLE id_address (subject uuid, address_idx bytea) ON COMMIT DROP;
 CREATE TEMPORARY TABLE id_sealed (subject uuid, blob bytea) ON COMMIT DROP;
-CREATE TEMPORARY TABLE id_new (subject uuid) ON COMMIT DROP;
-CREATE TEMPORARY TABLE id_aged (subject uuid) ON COMMIT DROP;
 CREATE TEMPORARY TABLE id_changed (subject uuid) ON COMMIT DROP"""
 
+# Of whom nothing is known yet. The lock is held: nobody else makes persons, and they go in without a look for conflicts.
 _NEW = """
-WITH made AS (
-  INSERT INTO subject (id, kind) SELECT subject, 'person' FROM pg_temp.id_alias ORDER BY subject
-  ON CONFLICT (id) DO NOTHING RETURNING id)
-INSERT INTO pg_temp.id_new SELECT id FROM made"""
+CREATE TEMPORARY TABLE id_new ON COMMIT DROP AS
+SELECT subject FROM pg_temp.id_alias a WHERE NOT EXISTS (SELECT FROM subject s WHERE s.id = a.subject);
+ANALYZE pg_temp.id_new"""
+_IS_NEW = "subject IN (SELECT subject FROM pg_temp.id_new)"
+_IS_KNOWN = "subject NOT IN (SELECT subject FROM pg_temp.id_new)"
 
-_CLUSTERS = """
-INSERT INTO cluster (subject, root) SELECT subject, subject FROM pg_temp.id_new ORDER BY subject
-ON CONFLICT (subject) DO NOTHING"""
+_SUBJECTS = "INSERT INTO subject (id, kind) SELECT subject, 'person' FROM pg_temp.id_new ORDER BY subject"
+_CLUSTERS = "INSERT INTO cluster (subject, root) SELECT subject, subject FROM pg_temp.id_new ORDER BY subject"
+
+_PERSONS = f"""
+INSERT INTO person AS p (subject, name, name_key, pinyin, initials, birth_year, sex, minor, marks)
+SELECT subject, coalesce(name, ''), coalesce(name_key, ''), coalesce(pinyin, ''), coalesce(initials, ''), birth_year,
+       coalesce(sex, ''), minor, '{{}}'
+FROM pg_temp.id_alias WHERE kind <> {PHONE} AND"""
+_NEW_PERSONS = f"{_PERSONS} {_IS_NEW} ORDER BY subject"
 
 # A person is a minor while every event in which the document was seen found so. Of several names that lists write beside
 # one piece of evidence the one that was read whole stands, and of those the first by its characters: any would do, but the
@@ -49,12 +55,8 @@ ON CONFLICT (subject) DO NOTHING"""
 _BETTER = f"""excluded.name_key <> '' AND (p.name_key = ''
       OR (excluded.name_key ~ '{UNREAD}', excluded.name_key COLLATE "C", excluded.name COLLATE "C")
        < (p.name_key ~ '{UNREAD}', p.name_key COLLATE "C", p.name COLLATE "C"))"""
-_PERSONS = f"""
-WITH changed AS (
-  INSERT INTO person AS p (subject, name, name_key, pinyin, initials, birth_year, sex, minor, marks)
-  SELECT subject, coalesce(name, ''), coalesce(name_key, ''), coalesce(pinyin, ''), coalesce(initials, ''), birth_year,
-         coalesce(sex, ''), minor, '{{}}'
-  FROM pg_temp.id_alias WHERE kind <> {PHONE} ORDER BY subject
+_KNOWN_PERSONS = f"""
+WITH changed AS ({_PERSONS} {_IS_KNOWN} ORDER BY subject
   ON CONFLICT (subject) DO UPDATE SET
     name = CASE WHEN {_BETTER} THEN excluded.name ELSE p.name END,
     name_key = CASE WHEN {_BETTER} THEN excluded.name_key ELSE p.name_key END,
@@ -63,24 +65,30 @@ WITH changed AS (
     minor = p.minor AND excluded.minor
   WHERE {_BETTER} OR (p.minor AND NOT excluded.minor)
   RETURNING p.subject)
-INSERT INTO pg_temp.id_aged SELECT subject FROM changed"""
+INSERT INTO pg_temp.id_changed SELECT subject FROM changed"""
 
 # Whose evidence grew: a holding that is new in this event.
-_CHANGED = """
-WITH held AS (
-  INSERT INTO holding (event, subject, phone_idx, name_key)
-  SELECT %s, subject, phone_idx, name_key FROM pg_temp.id_phone ORDER BY phone_idx, subject
+_HOLDINGS = """
+INSERT INTO holding (event, subject, phone_idx, name_key) SELECT %s, subject, phone_idx, name_key FROM pg_temp.id_phone WHERE"""
+_NEW_HOLDINGS = f"{_HOLDINGS} {_IS_NEW} ORDER BY subject"
+_KNOWN_HOLDINGS = f"""
+WITH held AS ({_HOLDINGS} {_IS_KNOWN} ORDER BY subject
   ON CONFLICT (subject, phone_idx, name_key, event) DO NOTHING RETURNING subject)
-INSERT INTO pg_temp.id_changed SELECT DISTINCT subject FROM held"""
+INSERT INTO pg_temp.id_changed SELECT subject FROM held"""
 
-# Only persons about whom something new is known are sealed (again).
-_TO_SEAL = """
-WITH own AS (SELECT subject, blob, address_idx FROM identity WHERE event = %(event)s AND subject IN (SELECT subject FROM pg_temp.id_alias)),
+# Who is sealed in this event, and the value itself where the list says something new: only then it is sealed again. Looked
+# up one by one: the planner of a new city takes all that an event knows for a few rows.
+_SEALED_BEFORE = f"""
+WITH own AS MATERIALIZED (
+  SELECT a.subject, i.blob, i.address_idx FROM pg_temp.id_alias a
+  CROSS JOIN LATERAL (SELECT blob, address_idx FROM identity WHERE subject = a.subject AND event = %(event)s OFFSET 0) i
+  WHERE a.{_IS_KNOWN}),
 grown AS (
-  SELECT subject FROM pg_temp.id_changed
-  UNION SELECT s.subject FROM pg_temp.id_alias s WHERE NOT EXISTS (SELECT 1 FROM own WHERE own.subject = s.subject)
+  SELECT p.subject FROM pg_temp.id_phone p WHERE p.{_IS_KNOWN} AND NOT EXISTS (
+    SELECT FROM holding h
+    WHERE h.subject = p.subject AND h.phone_idx = p.phone_idx AND h.name_key = p.name_key AND h.event = %(event)s OFFSET 0)
   UNION SELECT s.subject FROM pg_temp.id_address s JOIN own USING (subject) WHERE s.address_idx <> ALL (own.address_idx))
-SELECT grown.subject::text, own.blob FROM grown LEFT JOIN own USING (subject)"""
+SELECT own.subject::text, CASE WHEN grown.subject IS NOT NULL THEN own.blob END FROM own LEFT JOIN grown USING (subject)"""
 
 _SEALED = """
 INSERT INTO identity AS i (subject, event, blob, address_idx)
@@ -93,14 +101,15 @@ ON CONFLICT (subject, event) DO UPDATE SET blob = excluded.blob,
 
 # An address that is new about a known person is evidence as well: somebody of that name may be known at that door.
 _TOUCHED = """
-SELECT subject FROM pg_temp.id_changed UNION SELECT subject FROM pg_temp.id_aged
+SELECT subject FROM pg_temp.id_new UNION SELECT subject FROM pg_temp.id_changed
 UNION SELECT subject FROM pg_temp.id_sealed JOIN pg_temp.id_address USING (subject)"""
 
 _ROOTS = "SELECT a.subject::text, c.root::text FROM pg_temp.id_alias a JOIN cluster c USING (subject)"
 
-_NEW_PERSONS = """
-SELECT count(DISTINCT c.root) FROM pg_temp.id_new n JOIN cluster c USING (subject)
-WHERE NOT EXISTS (SELECT 1 FROM cluster m WHERE m.root = c.root AND m.subject NOT IN (SELECT subject FROM pg_temp.id_new))"""
+# Whose best evidence is new and nobody's known before.
+_N_NEW_PERSONS = """
+SELECT count(*) FROM pg_temp.id_new n JOIN cluster c USING (subject) WHERE c.root = n.subject
+AND NOT EXISTS (SELECT FROM cluster m WHERE m.root = c.root AND m.subject NOT IN (SELECT subject FROM pg_temp.id_new))"""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -133,40 +142,41 @@ def match(rows: pl.DataFrame, *, event: int, by, act: UUID, adult_years: int, on
     with engine(), psycopg.Cursor(connection.connection) as cursor:
         cursor.execute(links.LOCK)
         _stage(cursor, lines)
-        for statement in (_NEW, "ANALYZE pg_temp.id_new", _CLUSTERS, _PERSONS):
-            cursor.execute(statement)
-        cursor.execute(_CHANGED, (event,))
-        _seal_changed(cursor, lines, event, key)
-        links.touch(cursor, _TOUCHED)
-        relinked = links.relink(cursor, event=event, by=by, act=act)
+        before = dict(cursor.execute(_SEALED_BEFORE, {"event": event}).fetchall())
+        with connection.connection.pipeline():  # the server writes these while the values are sealed
+            for statement in (_SUBJECTS, _CLUSTERS, _NEW_PERSONS, _KNOWN_PERSONS):
+                cursor.execute(statement)
+            for statement in (_NEW_HOLDINGS, _KNOWN_HOLDINGS):
+                cursor.execute(statement, (event,))
+            sealed = _sealed(lines, before, key)
+        copy_frame(cursor, "pg_temp.id_sealed", sealed)
+        cursor.execute(_SEALED, (event,))
+        relinked = links.relink(cursor, _TOUCHED, event=event, by=by, act=act)
         roots = pl.DataFrame(cursor.execute(_ROOTS).fetchall(), schema={"subject": pl.String, "root": pl.String}, orient="row")
-        n_new = cursor.execute(_NEW_PERSONS).fetchone()[0]
+        n_new = cursor.execute(_N_NEW_PERSONS).fetchone()[0]
         cursor.execute(_UNSTAGING)
     answered = lines.select("subject").join(roots, on="subject", how="left", maintain_order="left")
     return Matched(lines["subject"].alias("alias"), answered["root"], relinked.aliases, n_new, relinked)
 
 
 def _stage(cursor: psycopg.Cursor, lines: pl.DataFrame) -> None:
-    cursor.execute(_UNSTAGING)
     cursor.execute(_STAGING)
     unread = pl.col("name_key").str.contains(UNREAD)
-    named_first = lines.sort(pl.col("name_key").is_null(), unread, "name_key", "name", maintain_order=True)
+    named_first = lines.sort("subject", pl.col("name_key").is_null(), unread, "name_key", "name", maintain_order=True)
     aliases = named_first.unique("subject", keep="first", maintain_order=True)
     copy_frame(cursor, "pg_temp.id_alias", aliases.select(_PERSON))
     # A phone by itself has no name; what a list writes beside it would make it a name with a phone.
     phones = lines.filter(pl.col("phone").is_not_null()).select("subject", pl.col("name_key").fill_null(""), "phone_idx").unique()
     copy_frame(cursor, "pg_temp.id_phone", phones)
     copy_frame(cursor, "pg_temp.id_address", lines.filter(pl.col("address_idx").is_not_null()).select("subject", "address_idx").unique())
-    cursor.execute("ANALYZE pg_temp.id_alias (subject), pg_temp.id_phone (subject), pg_temp.id_address (subject)")
+    cursor.execute(_NEW)
 
 
-def _seal_changed(cursor: psycopg.Cursor, lines: pl.DataFrame, event: int, key: bytes) -> None:
-    """Merge what is new into the sealed values, and seal. Python per changed person; nothing for the others."""
-    before = dict(cursor.execute(_TO_SEAL, {"event": event}).fetchall())
-    if not before:
-        return
+def _sealed(lines: pl.DataFrame, before: dict[str, bytes | None], key: bytes) -> pl.DataFrame:
+    """What is new, merged into the sealed values and sealed. Python per changed person; nothing for the others."""
+    known = [subject for subject, blob in before.items() if blob is None]
     fresh = (
-        lines.filter(pl.col("subject").is_in(list(before)))
+        lines.filter(~pl.col("subject").is_in(known))
         .group_by("subject", maintain_order=True)
         .agg(
             pl.col("doc").first(),
@@ -179,9 +189,7 @@ def _seal_changed(cursor: psycopg.Cursor, lines: pl.DataFrame, event: int, key: 
     blobs = []
     for subject, said in fresh.iter_rows():
         bound_to = bytes.fromhex(subject.replace("-", ""))
-        if before[subject] is not None:
+        if subject in before:
             said = opened(key, bytes(before[subject]), bound_to).merged(said)
-        blobs.append("\\x" + seal(key, said.encode(), bound_to).hex())
-    copy_frame(cursor, "pg_temp.id_sealed", fresh.select("subject", blob=pl.Series(blobs)))
-    cursor.execute("ANALYZE pg_temp.id_sealed")
-    cursor.execute(_SEALED, (event,))
+        blobs.append(seal(key, said.encode(), bound_to))
+    return fresh.select("subject", blob=pl.Series(blobs, dtype=pl.Binary))

@@ -94,7 +94,7 @@ class Near:
 _BY_PHONE = """
 WITH mine AS (
   SELECT DISTINCT h.phone_idx FROM {scope} n JOIN cluster c ON c.root = n.root JOIN holding h ON h.subject = c.subject
-  WHERE h.name_key <> ''),
+  WHERE n.met AND h.name_key <> ''),
 held AS MATERIALIZED (
   SELECT DISTINCT h.phone_idx, c.root, h.name_key FROM mine JOIN holding h USING (phone_idx) JOIN cluster c ON c.subject = h.subject
   WHERE h.name_key <> ''),
@@ -132,7 +132,8 @@ _ASKED_OTHERWISE = "SELECT a::text, b::text FROM doubt WHERE ended_by IS NULL AN
 
 
 def desired(cursor: psycopg.Cursor, scope: str) -> list[Near]:
-    """Every pair that ought to be asked about in which one of the persons of `scope` (a relation with a column `root`) is.
+    """Every pair that ought to be asked about in which one of the persons of `scope` (a relation) is: `root`, and
+    `met`, false where nobody else is named on any phone of that person.
 
     A fixed number of statements; Python only for pairs that have the second datum.
     """

@@ -179,7 +179,7 @@ def link_gaps() -> list[LinkGap]:
     asked = set(_rows("SELECT a, b FROM doubt WHERE why = 'evidence' AND ended_by IS NULL"))
     asked_near = set(_rows("SELECT a, b FROM doubt WHERE why = 'near' AND ended_by IS NULL"))
     with psycopg.Cursor(connection.connection) as cursor:
-        near_now = {(UUID(pair.a), UUID(pair.b)) for pair in near.desired(cursor, "(SELECT DISTINCT root FROM cluster)")}
+        near_now = {(UUID(pair.a), UUID(pair.b)) for pair in near.desired(cursor, "(SELECT DISTINCT root, true AS met FROM cluster)")}
     return [
         LinkGap(a, b, what, missing)
         for what, want, have in (("link", wanted.links, links), ("doubt", wanted.doubts, asked), ("doubt", near_now, asked_near))
