@@ -117,7 +117,7 @@ def test_the_statements_are_the_same_however_much_waits(city):
 def test_at_most_five_lines_and_the_rest_counted(monkeypatch, city):
     whats = [*to_decide._WORDS]
     found = [{"what": w, "n": 2, "first": "1", "name": "某", "since": None, "duties": 3} for w in whats]
-    monkeypatch.setattr(to_decide, "rows", lambda *_: found)
+    monkeypatch.setattr(to_decide, "asked", lambda *_: found)
     monkeypatch.setattr(to_decide.late, "n_waiting", lambda: 4)
     waits = to_decide.waiting(access.post_of("shi"))
     assert waits.n == 2 * len(whats) + 4

@@ -52,14 +52,17 @@ def of(post, *, read_only: bool = False) -> Scope:
     return Scope(lo, hi, post.unit_id if post.sees_people else -post.unit_id, read_only)
 
 
-def _set_scope(execute, sql, params, many, context):
+def tell(connection) -> None:
+    """Tell the database the scope, where the transaction's first statement is still to come."""
     scope = _acting.get()
-    connection = context["connection"]
     if scope is not None and connection.in_atomic_block:
         raw = connection.connection
         if raw is not None and raw.info.transaction_status == TransactionStatus.IDLE:
-            # The driver's own cursor: Django's would come through this wrapper again.
-            context["cursor"].cursor.execute(scope.sql())
+            raw.execute(scope.sql())  # the driver's own cursor: Django's would come through the wrapper again
+
+
+def _set_scope(execute, sql, params, many, context):
+    tell(context["connection"])
     return execute(sql, params, many, context)
 
 

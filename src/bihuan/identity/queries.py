@@ -13,6 +13,7 @@ from bihuan.identity import keys, near
 from bihuan.identity.oracle import Decision, Groups, Held, outcome
 from bihuan.identity.sealed import Opened, opened
 from bihuan.kernel.text import mask_document, mask_name, mask_phone
+from bihuan.loops.statement import kept
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,24 +71,29 @@ def roots(subjects: Sequence[UUID]) -> dict[UUID, UUID]:
     return dict(_rows("SELECT subject, root FROM cluster WHERE subject = ANY(%s)", [list(subjects)]))
 
 
-def opened_persons(subjects: Sequence[UUID], *, event: int) -> dict[UUID, Whole]:
-    """Whole persons of the aliases in sight, opened with the event's key. Two statements for any number. For this module's actions."""
-    rows = _rows(
-        "SELECT a.subject, a.root, m.subject, i.blob, coalesce(p.name, ''), p.birth_year, coalesce(p.sex, ''), p.minor"
-        " FROM cluster a JOIN cluster m ON m.root = a.root JOIN identity i ON i.subject = m.subject AND i.event = %s"
+def opened_persons(subjects: Sequence[UUID], *, event: int, whole: bool = True) -> dict[UUID, Whole]:
+    """Persons of the aliases in sight, opened with the event's key. Two statements for any number. For this module's actions.
+
+    Without `whole` nothing is opened of an alias that has a name: a line that shows the name needs no more.
+    """
+    _names, rows = kept(
+        "SELECT a.subject, a.root, m.subject, CASE WHEN %(whole)s::boolean OR coalesce(p.name, '') = '' THEN i.blob END,"
+        " coalesce(p.name, ''), p.birth_year, coalesce(p.sex, ''), p.minor"
+        " FROM cluster a JOIN cluster m ON m.root = a.root JOIN identity i ON i.subject = m.subject AND i.event = %(event)s"
         " LEFT JOIN person p ON p.subject = m.subject"
-        " WHERE a.subject = ANY(%s) ORDER BY a.subject, (m.subject = a.subject AND p.name <> '') DESC, m.subject",
-        [event, list(subjects)],
+        " WHERE a.subject = ANY(%(subjects)s::uuid[]) ORDER BY a.subject, (m.subject = a.subject AND p.name <> '') DESC, m.subject",
+        {"whole": whole, "event": event, "subjects": list(subjects)},
     )
     # An alias that is not in sight itself is not opened by way of another of the same person.
     own = {subject for subject, _root, member, *_rest in rows if member == subject}
-    key = keys.data_key(event) if rows else None
-    if key is None:
+    key = keys.data_key(event) if any(row[3] for row in rows) else None
+    if key is None and whole:
         return {}
     found: dict[UUID, list[tuple]] = {}
     for subject, root, member, blob, *person in rows:
         if subject in own:
-            found.setdefault(subject, []).append((root, opened(key, bytes(blob), member.bytes), person))
+            said = opened(key, bytes(blob), member.bytes) if key and blob else Opened()
+            found.setdefault(subject, []).append((root, said, person))
     return {subject: _whole(parts) for subject, parts in found.items()}
 
 

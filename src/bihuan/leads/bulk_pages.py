@@ -133,7 +133,7 @@ def _offset(request: HttpRequest) -> int:
 def _table(request: HttpRequest, found: pl.DataFrame, show: str) -> list[dict[str, Any]]:
     """A page of the chosen group: the person, what is said, and where somebody else said something meanwhile, that too."""
     some = _group(found, show).slice(_offset(request), PAGE_ROWS)
-    duties = {duty["id"]: duty for duty in duty_lists.duties_of(some["loop"].to_list())}
+    duties = {duty["id"]: duty for duty in queries.duties_in_order(some["loop"].to_list())}
     shown = dict(zip(duties, lines(request, list(duties.values()), clock.now()), strict=True))
     rows = []
     for said in some.iter_rows(named=True):

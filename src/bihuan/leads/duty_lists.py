@@ -106,15 +106,6 @@ def waiting(by) -> list[dict[str, Any]]:
     )
 
 
-def duties_of(loops: Sequence[int]) -> list[dict[str, Any]]:
-    """Duties of a list in sight, open or not, in the order of the list; with `no`, their number on it."""
-    return queries.rows(
-        "SELECT d.*, w.no FROM unnest(%s::bigint[]) WITH ORDINALITY AS w(id, no)"
-        f" JOIN LATERAL ({queries.DUTY} WHERE l.id = w.id) d ON TRUE ORDER BY w.no",
-        [list(loops)],
-    )
-
-
 def counts(loops: Sequence[int]) -> dict[str, Any]:
     """How many of a list are open, by kind of duty, and how many are not (or not in sight any more)."""
     kinds = queries.rows(

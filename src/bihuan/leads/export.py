@@ -110,7 +110,7 @@ def workbook(request: HttpRequest, of: DutyList, whole: Mapping[UUID, Any], purp
     import xlsxwriter
 
     post, language = request.post, 1 if (get_language() or "zh").startswith("en") else 0
-    duties = duty_lists.duties_of(of.loops)
+    duties = queries.duties_in_order(of.loops)
     rows = lines(request, duties, clock.now())
     out = io.BytesIO()
     book = xlsxwriter.Workbook(

@@ -50,7 +50,7 @@ def _lead_page(request: HttpRequest, lead_id: UUID, whole: Any) -> HttpResponse:
     found = [f | {"origin": named.get(f["origin"], f["origin"])} for f in found]
     contact = queries.contacts_of({"n": [0], "root": [root], "key": [lead.key], "event": [lead.event]}, now).get(0)
     first = duties[0] if duties else None
-    around = queries.around(duties, now) if duties else None
+    around = queries.around(duties, now, whole=False) if duties else None
     standing = next((f for f in found if f["kind"] == "leads.lead_verified" and not f["voided"]), None)
     context = {
         "section": "work",
@@ -92,8 +92,8 @@ def _lead_page(request: HttpRequest, lead_id: UUID, whole: Any) -> HttpResponse:
                 "phone": d["owner_phone"],
                 "due_at": d["due_at"],
                 "paused": queries.is_paused(d, now),
-                "help_level": around.level.get(d["id"], 0) if around else 0,
-                "act_url": act_url_of(d, {"id": lead.id}, around) if around else "",
+                "help_level": d["help_level"],
+                "act_url": act_url_of(d, lead.id, around) if around else "",
             }
             for d in duties
         ],
@@ -116,7 +116,7 @@ def _lead_page(request: HttpRequest, lead_id: UUID, whole: Any) -> HttpResponse:
             if f["kind"] in ("identity.unmasked", "identity.sought")
         ],
         "correct": {"url": f"/leads/{lead.id}/correct"} if post.may(Permission.FACT_VOID) and any(is_voidable(f) for f in found) else None,
-        "act_url": next((u for d in duties if around and (u := act_url_of(d, {"id": lead.id}, around))), ""),
+        "act_url": next((u for d in duties if around and (u := act_url_of(d, lead.id, around))), ""),
         "back_url": "/duties",
     }
     return render(request, "leads/lead.html", context)

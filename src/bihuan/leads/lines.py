@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
@@ -53,13 +54,14 @@ def answered_words(contact: queries.Contact | None) -> str:
 
 def lines(request: HttpRequest, duties: list[dict[str, Any]], now: datetime) -> list[dict[str, Any]]:
     """Duties as rows of the table of work (site/templatetags/work.py). Telephones stand only in lines that the reader's own unit holds."""
-    post, found = request.post, queries.around(duties, now)
+    post = request.post
+    found = queries.around(duties, now, whole=post.role == Role.VILLAGE_WORKER)  # above the village a line shows the name alone
     quiet = {pack: queries.is_quiet(pack, now) for pack in {duty["pack"] for duty in duties}}
-    told = {tuple(lead["sources"]) for lead in found.leads.values()}
+    told = {tuple(duty["sources"]) for duty in duties if duty["lead"]}
     named = {sources: _("、").join(str(SOURCES.get(s, s)) for s in sources) for sources in told}
     rows = []
     for no, duty in enumerate(duties):
-        person, lead, contact = found.people.get(duty["subject"]), found.leads.get(no), found.contacts.get(no)
+        person, lead, contact = found.people.get(duty["subject"]), duty["lead"], found.contacts.get(no)
         ask = found.asks.get(duty["id"])
         name, kind = (ask["asker_name"], "person") if ask else masks.line_of(person, post.role)
         mine = duty["owner"] == post.unit_id and duty.get("closed_at") is None
@@ -82,11 +84,11 @@ def lines(request: HttpRequest, duties: list[dict[str, Any]], now: datetime) -> 
                 "number": no + 1,
                 "name": name,
                 "kind": kind,
-                "lead_url": f"/leads/{lead['id']}" if lead else "",
+                "lead_url": f"/leads/{lead}" if lead else "",
                 "place": place_of(duty, person, post),
-                "what": _("求助：%(reason)s") % {"reason": SUPPORT_REASONS[ask["reason"]]} if ask else _what(duty, lead, now),
+                "what": _("求助：%(reason)s") % {"reason": SUPPORT_REASONS[ask["reason"]]} if ask else _what(duty, now),
                 "event": event_of(duty),
-                "source": named[tuple(lead["sources"])] if lead else "",
+                "source": named[tuple(duty["sources"])] if lead else "",
                 "tries": contact.n_tries if contact and is_verify else 0,
                 "due_at": duty["due_at"],
                 "paused": quiet[duty["pack"]] and duty["due_at"] is not None and duty["due_at"] > now,
@@ -94,13 +96,13 @@ def lines(request: HttpRequest, duties: list[dict[str, Any]], now: datetime) -> 
                 "assignee": duty["assignee_name"] or "",
                 "offered": duty["offered_to"] is not None,
                 "offered_until": duty["offered_until"],
-                "help_level": found.level.get(duty["id"], 0),
+                "help_level": duty["help_level"],
                 "held_by": held[2] if held else "",
                 "held_until": held[3] if held else None,
                 "answered": answered_words(contact) if contact and contact.answered_by != post.unit.name else "",
                 "act_url": act_url if duty.get("closed_at") is None else "",
                 "tel": tel,
-                "hold_url": f"/leads/{lead['id']}/call?act={new_act()}" if lead and tel else "",
+                "hold_url": f"/leads/{lead}/call?act={new_act()}" if lead and tel else "",
                 "is_first": no == 0,
                 "closed_at": duty.get("closed_at"),
             }
@@ -113,9 +115,9 @@ def event_of(duty: Mapping[str, Any]) -> str:
     return _(duty["event_name"]) if duty["event_name"] else ""
 
 
-def _what(duty: Mapping[str, Any], lead: Mapping[str, Any] | None, now: datetime) -> str:
+def _what(duty: Mapping[str, Any], now: datetime) -> str:
     """The next act in words; somebody whom the lists expect later is asked about the arrival."""
-    arrives = lead["arrived_to"] if lead else None
+    arrives = duty["arrived_to"]
     if queries.is_verify(duty["kind"]) and arrives is not None and arrives > now:
         local = arrives.astimezone(clock.SHANGHAI)
         at = f"{local:%H:%M}" if local.date() == clock.today() else f"{day_words(local.date())} {local:%H:%M}"
@@ -123,7 +125,7 @@ def _what(duty: Mapping[str, Any], lead: Mapping[str, Any] | None, now: datetime
     return str(WHAT.get(duty["kind"], duty["kind"]))
 
 
-def act_url_of(duty: Mapping[str, Any], lead: Mapping[str, Any] | None, found: queries.Around) -> str:
+def act_url_of(duty: Mapping[str, Any], lead: UUID | None, found: queries.Around) -> str:
     if duty["kind"] == SUPPORT.name:
         return f"/support/{duty['id']}"
     if duty["kind"] == CONTRADICTION.name:
@@ -132,7 +134,7 @@ def act_url_of(duty: Mapping[str, Any], lead: Mapping[str, Any] | None, found: q
     if duty["kind"] == SETTLE.name:
         pair = found.doubts.get((duty["subject"], duty["key"]))
         return f"/people/same/{pair[0]}/{pair[1]}" if pair else ""
-    return f"/leads/{lead['id']}/{PAGE_OF.get(duty['kind'], '')}".rstrip("/") if lead else ""
+    return f"/leads/{lead}/{PAGE_OF.get(duty['kind'], '')}".rstrip("/") if lead else ""
 
 
 def head_of(request: HttpRequest, lead: Lead, duty: Mapping[str, Any], person: Any) -> dict[str, Any]:

@@ -249,7 +249,7 @@ def on_paper(request: HttpRequest, number: int) -> HttpResponse:
 
 
 def _paper(request: HttpRequest, post: Any, of: DutyList, whole: dict) -> HttpResponse:
-    duties = duty_lists.duties_of(of.loops[:BULK_MAX])
+    duties = queries.duties_in_order(of.loops[:BULK_MAX])
     rows = lines(request, duties, clock.now())
     for row, duty in zip(rows, duties, strict=True):
         row["number"] = duty["no"]

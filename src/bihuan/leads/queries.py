@@ -25,6 +25,7 @@ from bihuan.kernel.refused import Refused
 from bihuan.leads.loops import SUPPORT, VERIFY
 from bihuan.leads.models import Lead
 from bihuan.loops.conflicts import CONTRADICTION
+from bihuan.loops.statement import kept
 from bihuan.policy import pack as packs
 from bihuan.regions import queries as regions
 
@@ -42,6 +43,12 @@ def rows(sql: str, parameters: Mapping[str, Any] | Sequence[Any] = ()) -> list[d
         cursor.execute(sql, parameters)
         names = [column.name for column in cursor.description]
         return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+
+def asked(sql: str, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """`rows` of what every page asks."""
+    names, found = kept(sql, parameters)
+    return [dict(zip(names, row, strict=True)) for row in found]
 
 
 def not_found() -> Refused:
@@ -94,8 +101,18 @@ SELECT l.id, l.event, l.kind, l.subject, l.key, l.owner, l.assignee, l.offered_t
        (SELECT r.name FROM region r WHERE r.id = l.region) AS region_name, (SELECT r.level FROM region r WHERE r.id = l.region) AS region_level,
        (SELECT p.name FROM region r JOIN region p ON p.id = r.parent_id WHERE r.id = l.region) AS parent_name,
        CASE WHEN (SELECT count(*) FROM event x WHERE x.ended_on IS NULL) > 1
-            THEN (SELECT e.name FROM event e WHERE e.id = l.event) ELSE '' END AS event_name
+            THEN (SELECT e.name FROM event e WHERE e.id = l.event) ELSE '' END AS event_name,
+       coalesce((SELECT max(f.level) FROM fired f WHERE f.loop = l.id), 0) AS help_level
 FROM loop l
+"""
+# Duties in a given order, each with its lead: the first of its person and arrival.
+_IN_ORDER = f"""
+SELECT d.*, w.no, le.id AS lead, le.sources, le.arrived_to
+FROM unnest(%(loops)s::bigint[]) WITH ORDINALITY AS w(id, no) JOIN LATERAL ({DUTY} WHERE l.id = w.id) d ON TRUE LEFT JOIN LATERAL (
+  SELECT e.id, e.sources, e.arrived_to
+  FROM cluster c JOIN lead e ON e.subject = c.subject AND e.key = d.key AND e.event = d.event AND e.merged_into IS NULL
+  WHERE c.root = d.root ORDER BY e.first_reported_at, e.id LIMIT 1) le ON TRUE
+ORDER BY w.no
 """
 
 
@@ -121,6 +138,11 @@ class Page:
     duties: list[dict[str, Any]]
     before: str
     after: str
+
+
+def duties_in_order(loops: Sequence[int]) -> list[dict[str, Any]]:
+    """Duties in sight as `lines` shows them, open or not, in this order; `no` is their place in it, from 1. One statement."""
+    return asked(_IN_ORDER, {"loops": list(loops)}) if loops else []
 
 
 def _key_of(duty: Mapping[str, Any]) -> str:
@@ -151,8 +173,9 @@ def page_of(where: str, given: Mapping[str, Any], *, after: str = "", before: st
                 else "((l.due_at, l.id) > (%(at_due)s, %(at_id)s) OR l.due_at IS NULL)"
             )
     order = "l.due_at DESC NULLS FIRST, l.id DESC" if backwards else "l.due_at NULLS LAST, l.id"
-    found = rows(f"{DUTY} WHERE {' AND '.join(f'({p})' for p in parts)} ORDER BY {order} LIMIT {PAGE_ROWS + 1}", values)
-    more, found = len(found) > PAGE_ROWS, found[:PAGE_ROWS]
+    # Which ones depends on what is asked, and is planned for it; mostly it is read in an index alone. The rest is always the same.
+    chosen = rows(f"SELECT l.id FROM loop l WHERE {' AND '.join(f'({p})' for p in parts)} ORDER BY {order} LIMIT {PAGE_ROWS + 1}", values)
+    more, found = len(chosen) > PAGE_ROWS, duties_in_order([row["id"] for row in chosen[:PAGE_ROWS]])
     if backwards:
         found.reverse()
     has_before = more if backwards else at is not None
@@ -166,7 +189,8 @@ def counts_of_states(unit: int, now: datetime, tomorrow: datetime, *, wide: bool
     Nobody reads more than `MANY` lines: beyond it the count stops, and MANY + 1 stands for “more”. Figures that must be exact
     are those of the overview.
     """
-    in_range = f"(SELECT count(*) FROM (SELECT 1 FROM loop l WHERE l.closed_at IS NULL{{}} LIMIT {MANY + 1}) x)"
+    # The kind is read, so that the index of owners is not enough: it would be walked through a whole city for one county.
+    in_range = f"(SELECT count(x.kind) FROM (SELECT l.kind FROM loop l WHERE l.closed_at IS NULL{{}} LIMIT {MANY + 1}) x)"
     parts = {
         "mine": "m.mine",
         "today": "m.today",
@@ -190,13 +214,6 @@ def counts_of_states(unit: int, now: datetime, tomorrow: datetime, *, wide: bool
 
 # --- what a line says beside the duty -----------------------------------------------------------------------------
 
-_LEADS = """
-SELECT w.n, le.id, le.sources, le.arrived_to
-FROM unnest(%(n)s::int[], %(root)s::uuid[], %(key)s::text[], %(event)s::int[]) AS w(n, root, key, event)
-JOIN cluster c ON c.root = w.root
-JOIN lead le ON le.subject = c.subject AND le.key = w.key AND le.event = w.event AND le.merged_into IS NULL
-ORDER BY w.n, le.first_reported_at DESC
-"""
 # Tries, a call under way, and the answer, of each person and arrival. Two statements, for nobody was called yet on most pages.
 _CALLS = """
 SELECT w.n, w.key, f.id, f.kind, f.happened_at, f."by", f.unit, u.name AS unit_name
@@ -228,49 +245,43 @@ class Contact:
 
 @dataclasses.dataclass
 class Around:
-    """Leads, people, calls and asked help of a page of duties, by the duty's place on it (people by subject, asks by duty)."""
+    """People and calls of a page of duties, by the duty's place on it (people by subject, asks by duty), and what it is asked."""
 
-    leads: dict[int, dict[str, Any]]
     contacts: dict[int, Contact]
     people: dict[UUID, Any]
-    level: dict[int, int]
     doubts: dict[tuple[UUID, str], tuple[UUID, UUID]]
     conflicts: dict[str, UUID]
     asks: dict[int, dict[str, Any]]
 
 
-def around(duties: Sequence[Mapping[str, Any]], now: datetime) -> Around:
-    """Everything that the lines of a page say, in a fixed number of statements; in none where it has no lines."""
+def around(duties: Sequence[Mapping[str, Any]], now: datetime, *, whole: bool) -> Around:
+    """Everything that the lines of a page say beside the duties, in a fixed number of statements; in none where it has no lines.
+
+    `whole`: phones and addresses are opened as well, of those who have a name.
+    """
     if not duties:
-        return Around({}, {}, {}, {}, {}, {}, {})
+        return Around({}, {}, {}, {}, {})
     given = {
         "n": list(range(len(duties))),
         "root": [d["root"] for d in duties],
         "key": [d["key"] for d in duties],
         "event": [d["event"] for d in duties],
     }
-    leads: dict[int, dict[str, Any]] = {}
-    for row in rows(_LEADS, given):
-        leads[row["n"]] = row
     contacts = contacts_of(given, now)
-    level = {
-        r["loop"]: r["level"]
-        for r in rows("SELECT loop, max(level) AS level FROM fired WHERE loop = ANY(%s) GROUP BY loop", [[d["id"] for d in duties]])
-    }
     found: dict[UUID, Any] = {}
     for event in sorted({d["event"] for d in duties}):
-        found |= people.opened_persons(sorted({d["subject"] for d in duties if d["event"] == event}), event=event)
+        found |= people.opened_persons(sorted({d["subject"] for d in duties if d["event"] == event}), event=event, whole=whole)
     doubts = {(d["subject"], d["key"]): pair_of(d["key"]) for d in duties if d["kind"] == SETTLE.name}
     asked = [d["key"] for d in duties if d["kind"] == CONTRADICTION.name]
     told = rows("SELECT question, fact FROM contradicted WHERE question = ANY(%s)", [asked]) if asked else []
     wanted = [d["id"] for d in duties if d["kind"] == SUPPORT.name]
     asks = {r["id"]: r for r in rows(f"{ASKS} WHERE l.id = ANY(%s)", [wanted])} if wanted else {}
-    return Around(leads, contacts, found, level, doubts, {r["question"]: r["fact"] for r in told}, asks)
+    return Around(contacts, found, doubts, {r["question"]: r["fact"] for r in told}, asks)
 
 
 def contacts_of(given: Mapping[str, Any], now: datetime) -> dict[int, Contact]:
     found: dict[int, Contact] = {}
-    calls = rows(_CALLS, given)
+    calls = asked(_CALLS, given)
     said = {row["fact"]: row for row in rows(_SAID, {"facts": [call["id"] for call in calls]})} if calls else {}
     for call in calls:
         row = call | said.get(call["id"], {"episode": None})
@@ -439,7 +450,8 @@ def said(fact: UUID) -> dict[str, Any] | None:
 
 SAVED_CALLS = """
 WITH told AS MATERIALIZED (SELECT n_reports, sources FROM lead WHERE desk = %(unit)s AND merged_into IS NULL AND first_reported_at >= %(since)s)
-SELECT count(*) AS persons, coalesce(sum(n_reports), 0)::int AS rows, (SELECT count(DISTINCT s) FROM told, unnest(sources) s)::int AS lists FROM told
+SELECT count(*) AS persons, coalesce(sum(n_reports), 0)::int AS rows,
+       (SELECT count(DISTINCT s) FROM (SELECT DISTINCT sources FROM told) d, unnest(d.sources) s)::int AS lists FROM told
 """
 
 

@@ -19,7 +19,7 @@ from bihuan.access.permissions import Permission
 from bihuan.identity.loops import SETTLE
 from bihuan.kernel import clock
 from bihuan.leads import duty_lists
-from bihuan.leads.queries import MANY, rows
+from bihuan.leads.queries import MANY, asked
 from bihuan.loops import tallies
 from bihuan.loops.conflicts import CONTRADICTION
 
@@ -73,7 +73,7 @@ class Waiting:
 
 def waiting(post: Any, *, beside_list: bool = False) -> Waiting:
     """What waits for this officer. `beside_list`: without the duties that a list of work beside it shows anyway."""
-    asked = {
+    asked_of = {
         _PROPOSALS: post.may(Permission.PACK_ADOPT),
         _ENDINGS: post.may(Permission.EVENT_END),
         _PLANS: post.may(Permission.DUTY_WAIVE),
@@ -81,13 +81,13 @@ def waiting(post: Any, *, beside_list: bool = False) -> Waiting:
         _HELD: not beside_list,
     }
     kinds = [k.name for k, needs in ((SETTLE, Permission.IDENTITY_SETTLE), (CONTRADICTION, Permission.FACT_VOID)) if post.may(needs)]
-    parts = [part for part, may in asked.items() if may]
+    parts = [part for part, may in asked_of.items() if may]
     lo, hi = post.territory
     given = {
         "on": clock.today(), "now": clock.now(), "lo": lo, "hi": hi, "officer": post.officer_id, "unit": post.unit_id,
         "kinds": kinds, "more": _MORE,
     }  # fmt: skip
-    found = {row["what"]: row for row in rows(f"{_HEAD} UNION ALL {' UNION ALL '.join(parts)}", given)} if parts else {}
+    found = {row["what"]: row for row in asked(f"{_HEAD} UNION ALL {' UNION ALL '.join(parts)}", given)} if parts else {}
     lines = [line for what, words in _WORDS.items() if (row := found.get(what)) and row["n"] > 0 for line in (words(row),)]
     if n_late := late.n_waiting():
         text = _("%(n)s 条记录等您确认：锁屏或停用以后交来的，还没有记上。") % {"n": n_late}

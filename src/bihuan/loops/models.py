@@ -68,7 +68,13 @@ class Loop(models.Model):
         ]
         indexes = [
             # With the id: a page of a unit's duties is read in its order, however many fell due together with them.
-            models.Index(fields=["owner", "due_at", "id"], condition=Q(closed_at__isnull=True), name="loop_owner_open"),
+            # And with what row-level security asks: the numbers of a page are read and counted in the index alone.
+            models.Index(
+                fields=["owner", "due_at", "id"],
+                include=["scope", "offered_to"],
+                condition=Q(closed_at__isnull=True),
+                name="loop_owner_open",
+            ),
             models.Index(fields=["scope", "due_at"], condition=Q(closed_at__isnull=True), name="loop_scope_open"),
             models.Index(
                 fields=["offered_to", "offered_until"],

@@ -8,10 +8,7 @@ timers, counts, visibility) is written in the same statement.
 from __future__ import annotations
 
 import dataclasses
-import functools
-import re
 import time
-from collections.abc import Mapping
 from datetime import date, datetime
 from enum import Enum
 from typing import Any
@@ -28,11 +25,10 @@ from bihuan.ledger.kinds import FactKind
 from bihuan.loops.copy_frame import copy_frame
 from bihuan.loops.decisions import decide, event_region, packs_kept, reads_of, write_ladders
 from bihuan.loops.sql import HEADER, UNSTAGE, append_statement, digest, record_statement, staging_statements
-from bihuan.loops.statement import literal
+from bihuan.loops.statement import kept, literal
 from bihuan.regions import queries as regions
 
 _SORTED_IN_MEMORY = 20_000  # rows that the server's own setting has room for
-_NEVER_BY_ITSELF = 1_000_000_000  # executions after which the driver would prepare a statement unasked
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,33 +103,11 @@ def record(
     }  # fmt: skip
     with engine(subject if kind.key else None):
         write_ladders(decisions.ladders)
-        n_new, opened, closed = _executed(kind, parameters)
+        ((n_new, opened, closed),) = kept(record_statement(kind.name, False), parameters)[1]
         if n_new:
             return Done(fact, tuple(opened), tuple(closed))
         with psycopg.Cursor(connection.connection) as cursor:
             return _known(cursor, kind, fact, parameters, by)
-
-
-def _executed(kind: FactKind, parameters: Mapping[str, Any]) -> tuple:
-    """The statement of one fact. To plan it costs more than to run it: so each connection keeps the plan."""
-    raw = connection.connection
-    if raw.prepare_threshold is None:  # how Django opens it: nothing is ever prepared
-        raw.prepare_threshold = _NEVER_BY_ITSELF
-    statement, names = _numbered(kind.name)
-    with psycopg.RawCursor(raw) as cursor:
-        return cursor.execute(statement, [literal(parameters[name]) for name in names], prepare=True).fetchone()
-
-
-@functools.cache
-def _numbered(name: str) -> tuple[str, tuple[str, ...]]:
-    """The statement of one fact with numbered parameters, which the driver need not look for each time; their names."""
-    names: dict[str, int] = {}
-
-    def number(match: re.Match) -> str:
-        return f"${names.setdefault(match[1], len(names) + 1)}"
-
-    statement = re.sub(r"%\((\w+)\)s", number, record_statement(name, False)).replace("%%", "%")
-    return statement, tuple(names)
 
 
 def _known(cursor: psycopg.Cursor, kind: FactKind, fact: UUID, parameters: dict, by) -> Done:
