@@ -777,3 +777,17 @@ def test_what_a_second_answer_rests_on_stands(day) -> None:
     day("void", no=1)
     assert machine.model.unanswered() == set()
     assert {d.kind for d in machine.model.open_duties()} == {toy.FOLLOW}
+
+
+def test_a_duty_owed_again_after_its_deadline_is_asked_about_by_the_next_tick(city) -> None:
+    """Parted again after everything fell due, what was one duty is two: the clock has a moment to ask for help."""
+    day = Days()
+    day.begin()
+    day.list_seen(again=False, rows=[(0, ("e1", "low", 1)), (3, ("e1", "low", 1))])
+    day.wait(minutes=1500)
+    day.link(a=3, b=0)
+    day.part(no=0)
+    day.holds()
+    day.wait(minutes=5)
+    day.holds()
+    day.teardown()

@@ -13,6 +13,8 @@ from uuid import UUID
 from django.db import connection
 from psycopg.pq import TransactionStatus
 
+from bihuan.access import scope
+
 
 @contextmanager
 def engine(hold: UUID | None = None) -> Iterator[None]:
@@ -26,16 +28,16 @@ def engine(hold: UUID | None = None) -> Iterator[None]:
     wanted = ["SET LOCAL ROLE bihuan_engine"] if depth == 0 else []
     if hold is not None:
         wanted.append(f"SELECT hold_person('{UUID(str(hold))}')")
+    raw = connection.connection
     if wanted:
-        with connection.cursor() as cursor:
-            cursor.execute("; ".join(wanted))
+        with connection.wrap_database_errors:
+            scope.tell(connection)  # the driver's own cursor does not come by Django's
+            raw.execute("; ".join(wanted))
     connection.bihuan_engine_depth = depth + 1
     try:
         yield
     finally:
         connection.bihuan_engine_depth = depth
         # In a failed transaction the command would hide the real error; the rollback undoes the switch anyway.
-        raw = connection.connection
-        if depth == 0 and raw is not None and raw.info.transaction_status == TransactionStatus.INTRANS:
-            with connection.cursor() as cursor:
-                cursor.execute("SET LOCAL ROLE NONE")
+        if depth == 0 and not raw.closed and raw.info.transaction_status == TransactionStatus.INTRANS:
+            raw.execute("SET LOCAL ROLE NONE")

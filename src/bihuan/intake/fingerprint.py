@@ -9,6 +9,7 @@ million, and who must be sure compares the rows.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -45,22 +46,26 @@ def _round(v: list[np.ndarray], spare: np.ndarray) -> None:
     _rotate(c, 32, spare)
 
 
+def _in_blocks(rows: int, marks_of: Callable[[int], np.ndarray]) -> np.ndarray:
+    """The marks of all rows, block by block: numpy and polars leave the interpreter free while they work."""
+    out = np.empty(rows, dtype=np.uint64)
+
+    def block(begin: int) -> None:
+        out[begin : begin + _BLOCK] = marks_of(begin)
+
+    if rows <= _BLOCK:
+        block(0)
+        return out
+    with ThreadPoolExecutor(_THREADS) as threads:
+        list(threads.map(block, range(0, rows, _BLOCK)))
+    return out
+
+
 def siphash(texts: pl.Series, key: bytes) -> np.ndarray:
     """SipHash-2-4 of the UTF-8 of each text (null as empty) under a key of 16 bytes, as uint64."""
     if len(key) != 16:
         raise ValueError("a key of 16 bytes")
-    filled = texts.fill_null("")
-    out = np.empty(len(filled), dtype=np.uint64)
-
-    def part(begin: int) -> None:
-        out[begin : begin + _BLOCK] = _hashed(filled.slice(begin, _BLOCK), key)
-
-    if len(filled) <= _BLOCK:
-        part(0)
-        return out
-    with ThreadPoolExecutor(_THREADS) as threads:  # numpy and polars leave the interpreter free while they work
-        list(threads.map(part, range(0, len(filled), _BLOCK)))
-    return out
+    return _in_blocks(len(texts), lambda begin: _hashed(texts.slice(begin, _BLOCK).fill_null(""), key))
 
 
 def _hashed(texts: pl.Series, key: bytes) -> np.ndarray:
@@ -69,7 +74,8 @@ def _hashed(texts: pl.Series, key: bytes) -> np.ndarray:
     joined = texts.str.join("").cast(pl.Binary)  # bytes at once: a Python text in between costs twice the copying
     data = np.frombuffer((joined[0] or b"" if len(joined) else b"") + b"\0" * 8, dtype=np.uint8)
     words = np.ndarray(shape=(len(data) - 7,), dtype="<u8", buffer=data, strides=(1,))  # a word at every byte
-    order = np.argsort(sizes, kind="stable")  # rows of one length stand together: no round is spent on the shorter ones
+    # Rows of one length stand together: no round is spent on the shorter ones. Numbers of 16 bits are sorted without comparing.
+    order = np.argsort(sizes.astype(np.uint16) if sizes.max(initial=0) < 1 << 16 else sizes, kind="stable")
     starts = np.cumsum(sizes) - sizes
     out = np.empty(len(sizes), dtype=np.uint64)
     out[order] = _block(words, starts[order], sizes[order], k0, k1)
@@ -114,15 +120,26 @@ def fingerprints(frame: pl.DataFrame, key: bytes, columns: tuple[str, ...] = CON
     """
     if len(key) < 16:
         raise ValueError("a key of at least 16 bytes")
-    parts = []
-    for name in columns:
+    there = [frame.get_column(name).null_count() < frame.height for name in columns]
+    parts: list[pl.Expr] = []
+    empty = 0  # columns in a row of which the list says nothing: the same bytes as a column of nulls
+    for name, told in zip(columns, there, strict=True):
+        if not told:
+            empty += 1
+            continue
+        if empty:
+            parts.append(pl.lit("\x1f" * (empty - 1)))
+            empty = 0
         column = pl.col(name)
-        if frame.get_column(name).null_count() == frame.height:
-            parts.append(pl.lit(""))  # the same bytes as a column of nulls, whether or not the list has the column
-        else:
-            parts.append((column.to_physical() if frame.schema[name].is_temporal() else column).cast(pl.String).fill_null(""))
-    content = frame.select(pl.concat_str(parts, separator="\x1f").alias("content")).to_series()
-    return siphash(content, key[:16]).view(np.int64)
+        parts.append((column.to_physical() if frame.schema[name].is_temporal() else column).cast(pl.String).fill_null(""))
+    if empty:
+        parts.append(pl.lit("\x1f" * (empty - 1)))
+    content = pl.concat_str(parts, separator="\x1f").alias("content")
+
+    def marks_of(begin: int) -> np.ndarray:
+        return _hashed(frame.slice(begin, _BLOCK).select(content).to_series(), key[:16])
+
+    return _in_blocks(frame.height, marks_of).view(np.int64)
 
 
 def dedupe(frame: pl.DataFrame, marks: np.ndarray) -> pl.DataFrame:

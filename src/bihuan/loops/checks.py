@@ -194,7 +194,10 @@ CHECKS = (
         "待办 {loop} 到时没有请上级协助：{what}", "duty {loop}: nobody was asked for help in time: {what}",
         """
         SELECT l.id, l.subject, l.owner, NULL::uuid, 'level ' || t.level || ' is overdue'
-        FROM timer t JOIN loop l ON l.id = t.loop WHERE l.closed_at IS NULL AND t.bucket < %(late)s
+        FROM timer t JOIN loop l ON l.id = t.loop
+        WHERE l.closed_at IS NULL AND t.bucket < %(late)s
+          AND NOT EXISTS (  -- owed again just now, when its deadline had passed already: the clock comes by
+            SELECT 1 FROM movement m WHERE m.loop = t.loop AND m.what IN ('opened', 'extended') AND m.received_at >= %(late)s)
         UNION ALL
         SELECT l.id, l.subject, l.owner, NULL::uuid, 'level ' || r.level || ' was passed over'
         FROM loop l JOIN rung r ON r.pack = l.pack AND r.kind = l.kind JOIN timer t ON t.loop = l.id AND t.level > r.level
