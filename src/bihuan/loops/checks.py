@@ -197,7 +197,8 @@ CHECKS = (
         FROM timer t JOIN loop l ON l.id = t.loop
         WHERE l.closed_at IS NULL AND t.bucket < %(late)s
           AND NOT EXISTS (  -- owed again just now, when its deadline had passed already: the clock comes by
-            SELECT 1 FROM movement m WHERE m.loop = t.loop AND m.what IN ('opened', 'extended') AND m.received_at >= %(late)s)
+            SELECT 1 FROM movement m
+            WHERE m.loop = t.loop AND m.what IN ('opened', 'extended') AND m.received_at >= %(late)s AND m.due_at < m.received_at)
         UNION ALL
         SELECT l.id, l.subject, l.owner, NULL::uuid, 'level ' || r.level || ' was passed over'
         FROM loop l JOIN rung r ON r.pack = l.pack AND r.kind = l.kind JOIN timer t ON t.loop = l.id AND t.level > r.level
