@@ -121,9 +121,9 @@ def _uuids(hashes: np.ndarray, said: pl.Series) -> pl.Series:
     ids[:, 0] = (ids[:, 0] & 0x3F) | (kinds << 6)
     ids[:, 6] = (ids[:, 6] & 0x0F) | 0x80
     ids[:, 8] = (ids[:, 8] & 0x3F) | 0x80
-    h = _bytes(ids).bin.encode("hex")
-    parts = (h.str.slice(a, n) for a, n in ((0, 8), (8, 4), (12, 4), (16, 4), (20, 12)))
-    return pl.DataFrame(list(parts), schema=list("abcde")).select(pl.concat_str(pl.all(), separator="-"))["a"]
+    digits = pl.col("id").bin.encode("hex")
+    parts = (digits.str.slice(a, n) for a, n in ((0, 8), (8, 4), (12, 4), (16, 4), (20, 12)))
+    return pl.DataFrame({"id": _bytes(ids)}).select(pl.concat_str(*parts, separator="-").alias("id"))["id"]
 
 
 def _bytes(matrix: np.ndarray) -> pl.Series:

@@ -42,9 +42,11 @@ _HELD = """
 CREATE TEMPORARY TABLE id_held ON COMMIT DROP AS
 WITH touched AS (
   SELECT h.phone_idx FROM pg_temp.id_touched JOIN holding h USING (subject)
-  UNION SELECT b.there FROM pg_temp.id_touched JOIN pg_temp.id_bridge b USING (subject)),
-by_name AS (SELECT phone_idx FROM touched UNION SELECT b.there FROM touched t JOIN pg_temp.id_bridge b ON b.here = t.phone_idx),
-phone AS (SELECT phone_idx FROM by_name UNION SELECT b.there FROM by_name n JOIN pg_temp.id_bridge b ON b.here = n.phone_idx)
+  UNION ALL SELECT b.there FROM pg_temp.id_touched JOIN pg_temp.id_bridge b USING (subject)),
+phone AS (
+  SELECT phone_idx FROM touched
+  UNION SELECT unnest(ARRAY[b.there, c.there]) FROM touched t JOIN pg_temp.id_bridge b ON b.here = t.phone_idx
+  LEFT JOIN pg_temp.id_bridge c ON c.here = b.there)
 SELECT h.subject, h.phone_idx, h.name_key, coalesce(j.root, h.subject) AS g, c.root
 FROM phone JOIN holding h USING (phone_idx) JOIN cluster c USING (subject) LEFT JOIN judged j USING (subject)"""
 
@@ -118,13 +120,17 @@ JOIN pg_temp.id_held h ON h.phone_idx = hp.phone_idx AND h.subject < '{P0}'
 LEFT JOIN pg_temp.id_moved m ON m.subject = h.subject
 WHERE x.g >= '{P0}'"""
 
-# Under age is whom every known document tells so; unknown age counts as adult.
-_PHONE_TARGET = """
+# Under age is whom every known document tells so; unknown age counts as adult. The best evidence is such a document, or
+# one that does not tell: so most persons are looked at no further.
+_PHONE_TARGET = f"""
 CREATE TEMPORARY TABLE id_phone_target ON COMMIT DROP AS
-WITH under_age AS (
-  SELECT k.root FROM (SELECT DISTINCT root FROM pg_temp.id_hold) k
-  JOIN cluster m ON m.root = k.root JOIN person p ON p.subject = m.subject
-  GROUP BY k.root HAVING bool_and(p.minor)),
+WITH maybe AS MATERIALIZED (
+  SELECT k.root FROM (SELECT DISTINCT root FROM pg_temp.id_hold WHERE root < '{N0}') k
+  JOIN person p ON p.subject = k.root WHERE p.minor IS NOT FALSE),
+under_age AS (
+  SELECT k.root FROM maybe k CROSS JOIN LATERAL (
+    SELECT bool_and(p.minor) AS minor FROM cluster m JOIN person p USING (subject) WHERE m.root = k.root) p
+  WHERE p.minor),
 shut_out AS (SELECT a.x AS g, c.root FROM pg_temp.id_apart a JOIN cluster c ON c.subject = a.y),
 eligible AS (
   SELECT h.g, h.root FROM pg_temp.id_hold h
@@ -251,9 +257,12 @@ def relink(
     cursor.execute(_RECOMPUTE)
     changes = _frame(cursor, _DIFFERENCE, {"id": pl.Int64, "a": pl.String, "b": pl.String, "rule": pl.String, "nth": pl.Int64})
     doubts = _frame(cursor, _DOUBTS, {"id": pl.Int64, "a": pl.String, "b": pl.String, "nth": pl.Int64})
-    unlinked, linked = _ended_and_begun(changes, facts.UNLINKED, facts.LINKED, act)
+    with cursor.connection.pipeline():  # the server looks who may be near while the ids of facts are computed
+        cursor.execute(_NEAR, {"most": near.PHONE_PERSONS_MAX})
+        cursor.execute("ANALYZE pg_temp.id_near")
+        unlinked, linked = _ended_and_begun(changes, facts.UNLINKED, facts.LINKED, act)
+        settled, doubted = _ended_and_begun(doubts.with_columns(likeness=pl.lit("name_phone")), facts.SETTLED, facts.DOUBTED, act)
     _write_links(cursor, unlinked, linked)
-    settled, doubted = _ended_and_begun(doubts.with_columns(likeness=pl.lit("name_phone")), facts.SETTLED, facts.DOUBTED, act)
     _write_doubts(cursor, settled, doubted, "evidence")
     far, near_now = _ended_and_begun(_near(cursor), facts.SETTLED, facts.DOUBTED, act)
     _write_doubts(cursor, far, near_now, "near")
@@ -280,8 +289,6 @@ def relink(
 
 def _near(cursor: psycopg.Cursor) -> pl.DataFrame:
     """Near pairs around what changed: those asked about and not near any more (id given), those near and not yet asked about."""
-    cursor.execute(_NEAR, {"most": near.PHONE_PERSONS_MAX})
-    cursor.execute("ANALYZE pg_temp.id_near")
     wanted = {(pair.a, pair.b): pair.why for pair in near.desired(cursor, "pg_temp.id_near")}
     standing = {(a, b): id for id, a, b in cursor.execute(_NEAR_STANDING).fetchall()}
     changes = [(standing[pair], *pair, "") for pair in standing.keys() - wanted.keys()]

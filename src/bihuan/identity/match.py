@@ -22,14 +22,15 @@ _TEMPORARY = ("id_alias", "id_phone", "id_address", "id_sealed", "id_new", "id_c
 _PERSON = ("subject", "kind", "name", "name_key", "pinyin", "initials", "birth_year", "sex", "minor")
 _UNSTAGING = "DROP TABLE IF EXISTS " + ", ".join(f"pg_temp.{name}" for name in _TEMPORARY)
 
-_STAGING = """
-CREATE TEMPORARY TABLE id_alias (
-  subject uuid, kind int, name text, name_key text, pinyin text, initials text, birth_year smallint, sex text, minor boolean)
-  ON COMMIT DROP;
-CREATE TEMPORARY TABLE id_phone (subject uuid, name_key text, phone_idx bytea) ON COMMIT DROP;
-CREATE TEMPORARY TABLE id_address (subject uuid, address_idx bytea) ON COMMIT DROP;
-CREATE TEMPORARY TABLE id_sealed (subject uuid, blob bytea) ON COMMIT DROP;
-CREATE TEMPORARY TABLE id_changed (subject uuid) ON COMMIT DROP"""
+_STAGING = (
+    """CREATE TEMPORARY TABLE id_alias (
+      subject uuid, kind int, name text, name_key text, pinyin text, initials text, birth_year smallint, sex text, minor boolean)
+      ON COMMIT DROP""",
+    "CREATE TEMPORARY TABLE id_phone (subject uuid, name_key text, phone_idx bytea) ON COMMIT DROP",
+    "CREATE TEMPORARY TABLE id_address (subject uuid, address_idx bytea) ON COMMIT DROP",
+    "CREATE TEMPORARY TABLE id_sealed (subject uuid, blob bytea) ON COMMIT DROP",
+    "CREATE TEMPORARY TABLE id_changed (subject uuid) ON COMMIT DROP",
+)
 
 # Of whom nothing is known yet. The lock is held: nobody else makes persons, and they go in without a look for conflicts.
 _NEW = """
@@ -95,7 +96,9 @@ INSERT INTO identity AS i (subject, event, blob, address_idx)
 SELECT s.subject, %s, s.blob, coalesce(a.idx, '{}')
 FROM pg_temp.id_sealed s
 LEFT JOIN (SELECT subject, array_agg(DISTINCT address_idx) AS idx FROM pg_temp.id_address GROUP BY subject) a USING (subject)
-ORDER BY s.subject
+WHERE s."""
+_SEALED_NEW = f"{_SEALED}{_IS_NEW} ORDER BY s.subject"
+_SEALED_AGAIN = f"""{_SEALED}{_IS_KNOWN} ORDER BY s.subject
 ON CONFLICT (subject, event) DO UPDATE SET blob = excluded.blob,
   address_idx = ARRAY(SELECT DISTINCT v FROM unnest(i.address_idx || excluded.address_idx) AS v)"""
 
@@ -104,7 +107,8 @@ _TOUCHED = """
 SELECT subject FROM pg_temp.id_new UNION SELECT subject FROM pg_temp.id_changed
 UNION SELECT subject FROM pg_temp.id_sealed JOIN pg_temp.id_address USING (subject)"""
 
-_ROOTS = "SELECT a.subject::text, c.root::text FROM pg_temp.id_alias a JOIN cluster c USING (subject)"
+# Who is not the best evidence of the person.
+_ROOTS = "SELECT a.subject::text, c.root::text FROM pg_temp.id_alias a JOIN cluster c USING (subject) WHERE c.root <> a.subject"
 
 # Whose best evidence is new and nobody's known before.
 _N_NEW_PERSONS = """
@@ -134,33 +138,36 @@ def match(rows: pl.DataFrame, *, event: int, by, act: UUID, adult_years: int, on
     that it may. The same rows again change nothing. The number of statements does not depend on the number of rows.
     ValueError when a row has neither document nor phone nor a name at a door.
     """
-    lines = evidence(rows, keys.installation(), adult_years=adult_years, on=on)
-    if lines.is_empty():
+    if rows.is_empty():
         empty = pl.Series([], dtype=pl.String)
         return Matched(empty, empty, [], 0, links.Relinked([], 0, 0, 0, 0))
     key = keys.ensure_data_key(event)
     with engine(), psycopg.Cursor(connection.connection) as cursor:
+        with cursor.connection.pipeline():  # the server makes its tables while the rows are read
+            for statement in _STAGING:
+                cursor.execute(statement)
+            lines = evidence(rows, keys.installation(), adult_years=adult_years, on=on)
         cursor.execute(links.LOCK)
         _stage(cursor, lines)
         before = dict(cursor.execute(_SEALED_BEFORE, {"event": event}).fetchall())
-        with connection.connection.pipeline():  # the server writes these while the values are sealed
+        with cursor.connection.pipeline():  # the server writes these while the values are sealed
             for statement in (_SUBJECTS, _CLUSTERS, _NEW_PERSONS, _KNOWN_PERSONS):
                 cursor.execute(statement)
             for statement in (_NEW_HOLDINGS, _KNOWN_HOLDINGS):
                 cursor.execute(statement, (event,))
             sealed = _sealed(lines, before, key)
         copy_frame(cursor, "pg_temp.id_sealed", sealed)
-        cursor.execute(_SEALED, (event,))
+        for statement in (_SEALED_NEW, _SEALED_AGAIN):
+            cursor.execute(statement, (event,))
         relinked = links.relink(cursor, _TOUCHED, event=event, by=by, act=act)
         roots = pl.DataFrame(cursor.execute(_ROOTS).fetchall(), schema={"subject": pl.String, "root": pl.String}, orient="row")
         n_new = cursor.execute(_N_NEW_PERSONS).fetchone()[0]
         cursor.execute(_UNSTAGING)
     answered = lines.select("subject").join(roots, on="subject", how="left", maintain_order="left")
-    return Matched(lines["subject"].alias("alias"), answered["root"], relinked.aliases, n_new, relinked)
+    return Matched(lines["subject"].alias("alias"), answered["root"].fill_null(lines["subject"]), relinked.aliases, n_new, relinked)
 
 
 def _stage(cursor: psycopg.Cursor, lines: pl.DataFrame) -> None:
-    cursor.execute(_STAGING)
     unread = pl.col("name_key").str.contains(UNREAD)
     named_first = lines.sort("subject", pl.col("name_key").is_null(), unread, "name_key", "name", maintain_order=True)
     aliases = named_first.unique("subject", keep="first", maintain_order=True)

@@ -105,16 +105,20 @@ FROM few JOIN held x USING (phone_idx) JOIN held y USING (phone_idx)
 WHERE x.root > y.root AND (x.root IN (SELECT n.root FROM {scope} n) OR y.root IN (SELECT n.root FROM {scope} n))
 """
 
-# Persons whose names are read alike and who were reported with one address in one event; both sealed values.
+# Persons whose names are read alike and who were reported with one address in one event; both sealed values. First those
+# of the scope who have an address: namesakes are many.
 _BY_ADDRESS = """
-SELECT DISTINCT greatest(cx.root, cy.root)::text, least(cx.root, cy.root)::text, px.name_key, py.name_key,
-       ix.event, ix.subject, ix.blob, iy.subject, iy.blob
-FROM {scope} n JOIN cluster cx ON cx.root = n.root
-JOIN identity ix ON ix.subject = cx.subject AND ix.address_idx <> '{{}}'
-JOIN person px ON px.subject = cx.subject AND px.pinyin <> ''
-JOIN person py ON py.pinyin = px.pinyin AND py.pinyin <> '' AND py.subject <> px.subject
-JOIN cluster cy ON cy.subject = py.subject AND cy.root <> cx.root
-JOIN identity iy ON iy.subject = py.subject AND iy.event = ix.event AND iy.address_idx && ix.address_idx
+SELECT DISTINCT greatest(x.root, y.root)::text, least(x.root, y.root)::text, x.name_key, y.name_key,
+       x.event, x.subject, x.blob, y.subject, y.blob
+FROM (
+  SELECT c.root, i.event, i.subject, i.blob, i.address_idx, p.name_key, p.pinyin
+  FROM {scope} n JOIN cluster c ON c.root = n.root JOIN identity i ON i.subject = c.subject AND i.address_idx <> '{{}}'
+  JOIN person p ON p.subject = c.subject AND p.pinyin <> '' OFFSET 0) x
+CROSS JOIN LATERAL (
+  SELECT c.root, i.subject, i.blob, p.name_key
+  FROM person p JOIN cluster c ON c.subject = p.subject JOIN identity i ON i.subject = p.subject
+  WHERE p.pinyin = x.pinyin AND p.pinyin <> '' AND p.subject <> x.subject AND c.root <> x.root
+    AND i.event = x.event AND i.address_idx && x.address_idx OFFSET 0) y
 """
 
 _RESIDENTS = """

@@ -103,7 +103,8 @@ def after_relink(event: int, aliases: Sequence[UUID], act: UUID, by, was: Sequen
         return Relinked((), (), ())
     before = [str(w) for w in was]
     with engine():
-        sides = [str(s) for (s,) in run(_BOTH_SIDES, {"aliases": wanted, "was": before})]
+        # mostly nobody: the many are written by hand, not one by one by the driver
+        sides = [str(s) for (s,) in run(_BOTH_SIDES, {"aliases": _array(wanted), "was": _array(before)})]
     if not sides:
         return Relinked((), (), ())
     succeeded = _owed_again(sides, by, act)
@@ -115,6 +116,10 @@ def after_relink(event: int, aliases: Sequence[UUID], act: UUID, by, was: Sequen
     with engine():
         run(_SEEN_AGAIN, {"aliases": wanted, "was": before, "on": clock.today()})
     return Relinked(tuple(merged), tuple(succeeded), tuple(both))
+
+
+def _array(ids: list[str]) -> str:
+    return "{" + ",".join(ids) + "}"
 
 
 def _owed_again(aliases: list[str], by, act: UUID) -> list[int]:
