@@ -156,19 +156,21 @@ _PLACE = "UPDATE cluster c SET root = m.root FROM pg_temp.id_moved m WHERE c.sub
 _RECOMPUTE = ";".join(
     ("ANALYZE pg_temp.id_touched", _BRIDGE, "ANALYZE pg_temp.id_bridge", _HELD, "ANALYZE pg_temp.id_held (subject, phone_idx)",
      _APART, _N, "ANALYZE pg_temp.id_n", _CANDIDATES, _TARGET, _DESIRED, _MOVED, _PLACE,
-     _P, "ANALYZE pg_temp.id_p", _HOLDERS, _PHONE_TARGET, _DESIRED_PHONES, _MOVED_PHONES, _PLACE)
+     _P, "ANALYZE pg_temp.id_p", _HOLDERS, _PHONE_TARGET, _DESIRED_PHONES, _MOVED_PHONES, f"{_PLACE} AND m.subject >= '{P0}'")
 )  # fmt: skip
 
 # What stands and should not (link id given), what should stand and does not. `nth` tells a pair's repeated links apart.
 _DIFFERENCE = """
 WITH scope AS (SELECT n AS a FROM pg_temp.id_n UNION SELECT p FROM pg_temp.id_p),
-standing AS (SELECT l.id, l.a, l.b, l.rule FROM scope JOIN link l USING (a) WHERE l.ended_by IS NULL AND l.rule <> 'officer'),
+ever AS MATERIALIZED (SELECT l.* FROM scope JOIN link l USING (a)),
+before AS (SELECT a, b, count(*) AS n FROM ever GROUP BY a, b),
+standing AS (SELECT id, a, b, rule FROM ever WHERE ended_by IS NULL AND rule <> 'officer'),
 changes AS (
   SELECT s.id, s.a, s.b, s.rule FROM standing s LEFT JOIN pg_temp.id_desired d USING (a, b, rule) WHERE d.a IS NULL
   UNION ALL
   SELECT NULL, d.a, d.b, d.rule FROM pg_temp.id_desired d LEFT JOIN standing s USING (a, b, rule) WHERE s.id IS NULL)
-SELECT id, a::text, b::text, rule, (SELECT count(*) FROM link l WHERE l.a = c.a AND l.b = c.b) AS nth
-FROM changes c ORDER BY a, id NULLS LAST"""
+SELECT id, a::text, b::text, rule, coalesce(before.n, 0) AS nth
+FROM changes LEFT JOIN before USING (a, b) ORDER BY changes.a::text, id NULLS LAST"""
 
 _DOUBTS = """
 WITH desired AS (
@@ -295,6 +297,8 @@ def _near(cursor: psycopg.Cursor) -> pl.DataFrame:
     changes += [(None, *pair, wanted[pair]) for pair in wanted.keys() - standing.keys()]
     schema = {"id": pl.Int64, "a": pl.String, "b": pl.String, "likeness": pl.String}
     found = pl.DataFrame(changes, schema=schema, orient="row").sort("a", "b")
+    if found.is_empty():
+        return found.with_columns(nth=pl.lit(0, pl.Int64)).select("id", "a", "b", "nth", "likeness")
     before = _frame(
         cursor,
         "SELECT o.a::text, o.b::text, o.id AS earlier FROM doubt o JOIN unnest(%s::uuid[], %s::uuid[]) AS w(a, b) USING (a, b)",
@@ -363,8 +367,10 @@ def _write_links(cursor: psycopg.Cursor, ended: pl.DataFrame, begun: pl.DataFram
     if len(begun):
         cursor.execute("CREATE TEMPORARY TABLE id_begun (a uuid, b uuid, rule text, fact uuid) ON COMMIT DROP")
         copy_frame(cursor, "pg_temp.id_begun", begun.select("a", "b", "rule", "fact"))
-        cursor.execute("INSERT INTO link (a, b, rule, fact, same) SELECT a, b, rule, fact, true FROM pg_temp.id_begun ORDER BY a")
-        cursor.execute("DROP TABLE pg_temp.id_begun")
+        cursor.execute(
+            "INSERT INTO link (a, b, rule, fact, same) SELECT a, b, rule, fact, true FROM pg_temp.id_begun ORDER BY a;"
+            "DROP TABLE pg_temp.id_begun"
+        )
 
 
 def _write_doubts(cursor: psycopg.Cursor, ended: pl.DataFrame, begun: pl.DataFrame, why: str) -> None:

@@ -147,7 +147,7 @@ def match(rows: pl.DataFrame, *, event: int, by, act: UUID, adult_years: int, on
             for statement in _STAGING:
                 cursor.execute(statement)
             lines = evidence(rows, keys.installation(), adult_years=adult_years, on=on)
-        cursor.execute(links.LOCK)
+            cursor.execute(links.LOCK)
         _stage(cursor, lines)
         before = dict(cursor.execute(_SEALED_BEFORE, {"event": event}).fetchall())
         with cursor.connection.pipeline():  # the server writes these while the values are sealed
@@ -157,8 +157,9 @@ def match(rows: pl.DataFrame, *, event: int, by, act: UUID, adult_years: int, on
                 cursor.execute(statement, (event,))
             sealed = _sealed(lines, before, key)
         copy_frame(cursor, "pg_temp.id_sealed", sealed)
-        for statement in (_SEALED_NEW, _SEALED_AGAIN):
-            cursor.execute(statement, (event,))
+        with cursor.connection.pipeline():
+            for statement in (_SEALED_NEW, _SEALED_AGAIN):
+                cursor.execute(statement, (event,))
         relinked = links.relink(cursor, _TOUCHED, event=event, by=by, act=act)
         roots = pl.DataFrame(cursor.execute(_ROOTS).fetchall(), schema={"subject": pl.String, "root": pl.String}, orient="row")
         n_new = cursor.execute(_N_NEW_PERSONS).fetchone()[0]

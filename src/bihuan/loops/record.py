@@ -164,7 +164,7 @@ def _record_batch(kind: FactKind, rows: pl.DataFrame, event: int, by, act: UUID,
         if decisions.touch_nothing:
             n_new, opened, closed = cursor.execute(append_statement(kind.name), parameters, prepare=False).fetchone()[0], (), ()
         else:
-            for statement in staging_statements(kind.name):
+            for statement in ("ANALYZE pg_temp.staged_fact (id, subject, combo)", *staging_statements(kind.name)):
                 cursor.execute(statement, parameters if "%(" in statement else None)
             n_new, opened, closed = cursor.execute(record_statement(kind.name, True), parameters, prepare=False).fetchone()
         n_conflict, kept = _keep_conflicts(cursor, kind, parameters, "happened_at" in rows.columns) if n_new < len(frame) else (0, [])
@@ -222,7 +222,6 @@ def stage(cursor: psycopg.Cursor, kind: FactKind, frame: pl.DataFrame) -> None:
         cursor.execute("SET LOCAL work_mem = '64MB'")  # a large batch is sorted and joined several times
     cursor.execute(f"CREATE TEMPORARY TABLE staged_fact ({', '.join(definitions)}) ON COMMIT DROP")
     copy_frame(cursor, "pg_temp.staged_fact", frame.select(varying))
-    cursor.execute("ANALYZE pg_temp.staged_fact (id, subject, combo)")
 
 
 def _keep_conflicts(cursor: psycopg.Cursor, kind: FactKind, parameters: dict, said_at: bool) -> tuple[int, list[tuple[UUID, bytes]]]:
