@@ -108,10 +108,10 @@ def looked_at(page: Any, url: str, narrow: bool) -> list[str]:
     found = [f"answered {answer.status}"] if answer.status >= 500 else []
     if "<html" not in answer.text()[:400]:
         return found  # a part that a page fetches is looked at within that page
-    result = page.evaluate("(options) => axe.run(document, options)", AXE)
+    violations = page.evaluate("async (options) => (await axe.run(document, options)).violations", AXE)
     found += [
         f"axe {v['impact']} {v['id']}: {[n['html'][:160] for n in v['nodes'][:3]]} {v['nodes'][0].get('failureSummary', '')[:200]}"
-        for v in result["violations"]
+        for v in violations
         if v["impact"] in ("serious", "critical")
     ]
     if page.evaluate("window.hit") is not None:

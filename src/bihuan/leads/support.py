@@ -20,7 +20,7 @@ from bihuan.kernel import clock
 from bihuan.kernel.refused import Refused
 from bihuan.leads.facts import SUPPORT_ASKED, SUPPORT_ENDED, SupportAsked, SupportEnd, SupportEnded, SupportReason
 from bihuan.leads.loops import SUPPORT
-from bihuan.leads.queries import ASKS, rows
+from bihuan.leads.queries import ASKS, asked, rows
 from bihuan.leads.words import SUPPORT_ANSWERS
 from bihuan.loops import handle
 from bihuan.loops.record import Done, record
@@ -45,7 +45,7 @@ def last_of(unit: int) -> dict[str, Any] | None:
     as the engine.
     """
     with engine():
-        found = rows(
+        found = asked(
             f"""
             SELECT up.id AS above, up.name AS above_name, s.* FROM unit_line ul JOIN unit up ON up.id = ul.above_id
             LEFT JOIN LATERAL (
