@@ -462,15 +462,15 @@ def saved_calls(unit: int, since: datetime) -> dict[str, int] | None:
 
 
 def officers_of(unit: int) -> list[dict[str, Any]]:
-    return rows(
-        "SELECT DISTINCT o.id, o.name FROM post p JOIN officer o ON o.id = p.officer WHERE p.unit = %s AND p.valid @> %s::date AND o.is_active ORDER BY o.name",
-        [unit, clock.today()],
+    return asked(
+        "SELECT DISTINCT o.id, o.name FROM post p JOIN officer o ON o.id = p.officer WHERE p.unit = %(unit)s AND p.valid @> %(on)s::date AND o.is_active ORDER BY o.name",
+        {"unit": unit, "on": clock.today()},
     )
 
 
 def units_below(unit: int, *, next_only: bool = False) -> list[dict[str, Any]]:
     """Desks and villages one and two steps below (`next_only`: one step), in the order of their codes."""
-    return rows(
+    return asked(
         "SELECT u.id, u.name, u.kind, p.id AS parent, p.name AS parent_name FROM unit u JOIN unit p ON p.id = u.parent_id"
         " LEFT JOIN region_scope s ON s.region_id = u.region_id AND s.valid @> %(on)s::date"
         f" WHERE (p.id = %(unit)s{'' if next_only else ' OR p.parent_id = %(unit)s'}) AND u.kind IN ('desk', 'village', 'liaison') AND u.valid @> %(on)s::date"

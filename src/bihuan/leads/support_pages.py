@@ -25,8 +25,10 @@ from bihuan.leads.words import SUPPORT_ANSWERS, SUPPORT_ENDS, SUPPORT_REASONS
 
 def section(post: Any) -> dict[str, Any] | None:
     """What my work says of asking for help: whom, the reasons to tap, and the ask that waits or was answered lately."""
+    if post.unit.parent_id is None or not post.may(Permission.DUTY_MOVE):
+        return None  # nobody stands above
     last = support.last_of(post.unit_id)
-    if last is None or not post.may(Permission.DUTY_MOVE):
+    if last is None:
         return None
     reasons = [{"code": code.value, "label": label} for code, label in SUPPORT_REASONS.items()]
     return {**_said(last, SUPPORT_ENDS), "reasons": reasons, "act": new_act(), "back_act": new_act()}
