@@ -17,6 +17,8 @@ def copy_frame(cursor: psycopg.Cursor, table: str, frame: pl.DataFrame) -> None:
     In COPY's own text form, which the server reads in half the time of CSV, and in slices, so that it reads one while
     the next is written.
     """
+    if frame.is_empty():
+        return
     ready = frame.with_columns(
         pl.col(pl.Datetime).dt.convert_time_zone("UTC").dt.strftime("%Y-%m-%dT%H:%M:%S%.6f+00"),
         *(
