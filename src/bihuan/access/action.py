@@ -34,8 +34,8 @@ def action(fn: Callable[..., Answer]) -> Callable[..., Answer | Refused]:
             for attempt in range(1, _TRIES_MAX + 1):
                 try:
                     with transaction.atomic(durable=True):
-                        with connection.cursor() as cursor:
-                            cursor.execute(_LOCK_TIMEOUT)
+                        with connection.wrap_database_errors:
+                            scope.tell(connection, _LOCK_TIMEOUT)
                         return fn(by=by, **arguments)
                 except Refused as refused:
                     return refused

@@ -31,8 +31,7 @@ def engine(hold: UUID | None = None) -> Iterator[None]:
     raw = connection.connection
     if wanted:
         with connection.wrap_database_errors:
-            scope.tell(connection)  # the driver's own cursor does not come by Django's
-            raw.execute("; ".join(wanted))
+            scope.tell(connection, "; ".join(wanted))
     connection.bihuan_engine_depth = depth + 1
     try:
         yield

@@ -52,13 +52,16 @@ def of(post, *, read_only: bool = False) -> Scope:
     return Scope(lo, hi, post.unit_id if post.sees_people else -post.unit_id, read_only)
 
 
-def tell(connection) -> None:
-    """Tell the database the scope, where the transaction's first statement is still to come."""
-    scope = _acting.get()
-    if scope is not None and connection.in_atomic_block:
-        raw = connection.connection
-        if raw is not None and raw.info.transaction_status == TransactionStatus.IDLE:
-            raw.execute(scope.sql())  # the driver's own cursor: Django's would come through the wrapper again
+def tell(connection, also: str = "") -> None:
+    """Tell the database the scope, where the transaction's first statement is still to come; and `also`, in the same message.
+
+    By the driver's own cursor: Django's comes here first. An error is the driver's.
+    """
+    scope, raw = _acting.get(), connection.connection
+    is_first = raw is not None and connection.in_atomic_block and raw.info.transaction_status == TransactionStatus.IDLE
+    said = [scope.sql()] if scope is not None and is_first else []
+    if said or also:
+        raw.execute("; ".join([*said, also] if also else said))
 
 
 def _set_scope(execute, sql, params, many, context):

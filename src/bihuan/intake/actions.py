@@ -35,7 +35,7 @@ from bihuan.regions import queries as regions
 log = logging.getLogger("bihuan.intake")
 
 # One transaction holds locks for at most about two seconds.
-BATCH_ROWS = 5_000
+BATCH_ROWS = 8_000
 # A living process holds the file's lock, which the database lets go when its connection ends, and beats with every batch:
 # one that lives and is silent this long has given up.
 SILENCE = timedelta(seconds=60)

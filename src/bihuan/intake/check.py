@@ -319,6 +319,16 @@ def _with_reasons(
     times: values.Times,
 ) -> pl.DataFrame:
     """Add reason (the first in the order of the accounts), all reasons with their cells, and warnings."""
+    with ThreadPoolExecutor(1) as aside:
+        noticed = aside.submit(_warnings, table, mapping, frame, phones)
+        found = _found(table, mapping, out, documents, phones, times)
+        return _attach(out, found, noticed.result())
+
+
+def _found(
+    table: Table, mapping: Mapping, out: pl.DataFrame, documents: values.Documents, phones: values.Phones, times: values.Times
+) -> list[tuple[int, str, str]]:
+    """(row index, code, cell) of what refuses a row, the first in the order of the accounts first."""
     n, at = out.height, mapping.fields
     rows = out.get_column("row")
     found: list[tuple[int, int, str, str]] = []  # (row index, place in the order, code, cell)
@@ -342,9 +352,8 @@ def _with_reasons(
     for field, most in TEXT_MAX.items():
         if field in at and (out.get_column(field).str.len_bytes().max() or 0) > most:  # hardly ever: signs are counted only then
             add(out.get_column(field).str.len_chars() > most, "cell_too_long", field)
-    noticed = _warnings(table, mapping, frame, phones)
     found.sort()
-    return _attach(out, n, [(i, c, cell) for i, _, c, cell in found], noticed)
+    return [(i, c, cell) for i, _, c, cell in found]
 
 
 def _warnings(table: Table, mapping: Mapping, frame: pl.DataFrame, phones: values.Phones) -> list[tuple[int, str]]:
@@ -380,8 +389,9 @@ def _column_of(cell: str) -> str:
     return re.sub(r"\d", "", cell)
 
 
-def _attach(out: pl.DataFrame, n: int, found: list[tuple[int, str, str]], noticed: list[tuple[int, str]]) -> pl.DataFrame:
+def _attach(out: pl.DataFrame, found: list[tuple[int, str, str]], noticed: list[tuple[int, str]]) -> pl.DataFrame:
     """Put lists of codes on the few rows that have any."""
+    n = out.height
     reasons: dict[int, list[str]] = {}
     cells: dict[int, list[str]] = {}
     for i, code, cell in found:
@@ -393,9 +403,9 @@ def _attach(out: pl.DataFrame, n: int, found: list[tuple[int, str, str]], notice
     first = pl.Series([None], dtype=pl.String).new_from_index(0, n)
     if reasons:
         first = first.scatter(list(reasons), [r[0] for r in reasons.values()])
-    return out.with_columns(
-        first.alias("reason"), _lists(n, reasons, "reasons"), _lists(n, cells, "cells"), _lists(n, warnings, "warnings")
-    )
+    with ThreadPoolExecutor(2) as threads:
+        lists = threads.map(_lists, (n, n, n), (reasons, cells, warnings), ("reasons", "cells", "warnings"))
+        return out.with_columns(first.alias("reason"), *lists)
 
 
 def _lists(n: int, of: dict[int, list[str]], name: str) -> pl.Series:

@@ -24,7 +24,8 @@ _GAPS = re.compile(r"[\s\x00-\x1f\x7f-\xa0\xad\u200b-\u200f\u2028-\u202e\u2060\u
 
 # GB 11643-1999 (ISO 7064 MOD 11-2): weights of the first 17 digits and the check characters of the sum modulo 11.
 _WEIGHTS = np.array([7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2], dtype=np.uint16)
-_CHECK = np.frombuffer(b"10X98765432", dtype=np.uint8)
+# By the weighted sum itself, of whatever bytes stand where digits should: a division for each row would cost as much as the sum.
+_CHECK = np.frombuffer(b"10X98765432", dtype=np.uint8)[np.arange(255 * int(_WEIGHTS.sum()) + 1) % 11]
 _MONTH_DAYS = np.array([0, 31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31], dtype=np.uint8)
 _FIRST_BIRTH_YEAR = 1900
 
@@ -62,13 +63,13 @@ def checked_ids(matrix: np.ndarray, today: date) -> tuple[np.ndarray, np.ndarray
     total = np.zeros(len(matrix), dtype=np.uint16)
     for i in range(17):
         total += digit[i] * _WEIGHTS[i]
-    fits = _CHECK[total % 11] == matrix[:, 17]
+    fits = _CHECK[total] == matrix[:, 17]
     year = digit[6] * np.int16(1000) + digit[7] * np.int16(100) + digit[8] * np.int16(10) + digit[9]
     month, day = digit[10] * np.uint8(10) + digit[11], digit[12] * np.uint8(10) + digit[13]
     known = (month >= 1) & (month <= 12)
     exists = known & (day >= 1) & (day <= _MONTH_DAYS[np.where(known, month, 0)]) & (year >= _FIRST_BIRTH_YEAR)
-    leap = (year % 4 == 0) & ((year % 100 != 0) | (year % 400 == 0))
-    exists &= ~((month == 2) & (day == 29) & ~leap)
+    last = np.flatnonzero((month == 2) & (day == 29))  # few
+    exists[last] &= (year[last] % 4 == 0) & ((year[last] % 100 != 0) | (year[last] % 400 == 0))
     ordinal = year.astype(np.int32) * 10000 + month.astype(np.int32) * 100 + day
     return exists & (ordinal <= today.year * 10000 + today.month * 100 + today.day), fits
 
