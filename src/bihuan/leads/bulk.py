@@ -242,7 +242,8 @@ def begin(*, by, act: UUID) -> BulkAct:
         return of
     mine, second = by.officer_id == of.officer, False
     if of.state in ("planned", "proposed"):
-        second = needs_second(judge(by, said_frame(of.loops, of.said), clock.now(), of.seen_movement))
+        waived = said_frame(of.loops, of.said).filter(pl.col("verb") == "waive")
+        second = len(waived) > 0 and needs_second(judge(by, waived, clock.now(), of.seen_movement))
     if not mine and of.state != "proposed" and by.officer_id != of.signed_by:
         raise _no_such_act()
     of.state = "proposed" if mine and second else "doing"

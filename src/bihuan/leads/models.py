@@ -112,6 +112,7 @@ class CallStarted(models.Model):
 
     class Meta:
         db_table = "call_started"
+        indexes = [models.Index(fields=["until_at"], name="call_started_until")]  # the few that are under way
 
 
 class ContactTried(models.Model):
