@@ -323,9 +323,7 @@ def _chromium() -> Iterator[object]:
     with sync_playwright() as play:
         # Chromium's own sandbox does not work for root.
         arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
-        # What is compiled of the rules of accessibility serves the next page too.
-        arguments += ["--disable-dev-shm-usage", "--disable-gpu", "--js-flags=--no-flush-bytecode"]
-        opened = play.chromium.launch(executable_path=CHROMIUM, args=arguments)
+        opened = play.chromium.launch(executable_path=CHROMIUM, args=[*arguments, "--disable-dev-shm-usage", "--disable-gpu"])
         yield opened
         opened.close()
 
