@@ -30,6 +30,7 @@ def kept(sql: str, parameters: Mapping[str, Any]) -> tuple[list[str], list[tuple
     For what every answer and every page asks: to plan it costs more than to run it. Each parameter's type follows from
     where it stands, or is said there.
     """
+    connection.ensure_connection()
     scope.tell(connection)  # the driver's own cursor does not come by Django's
     raw = connection.connection
     if raw.prepare_threshold is None:  # how Django opens it: nothing is ever prepared
