@@ -222,13 +222,13 @@ JOIN cluster c ON c.root = w.root JOIN fact f ON f.subject = c.subject AND f.eve
 LEFT JOIN unit u ON u.id = f.unit
 WHERE f.kind IN ('leads.call_started', 'leads.contact_tried', 'leads.lead_verified') ORDER BY w.n, f.received_at, f.id
 """
-# What they say. A withdrawn record counts no more.
+# What they say. A withdrawn record counts no more; each is looked up by itself (OFFSET 0), not among all that was ever withdrawn.
 _SAID = """
 SELECT d.* FROM (
   SELECT s.fact, s.episode, s.until_at, NULL AS found FROM call_started s WHERE s.fact = ANY(%(facts)s)
   UNION ALL SELECT t.fact, t.episode, NULL, NULL FROM contact_tried t WHERE t.fact = ANY(%(facts)s)
   UNION ALL SELECT v.fact, v.episode, NULL, v.outcome FROM lead_verified v WHERE v.fact = ANY(%(facts)s)) d
-WHERE NOT EXISTS (SELECT 1 FROM handled h WHERE h.voids = d.fact)
+WHERE NOT EXISTS (SELECT 1 FROM handled h WHERE h.voids = d.fact OFFSET 0)
 """
 
 

@@ -13,7 +13,7 @@ from bihuan.access.door import engine
 from bihuan.kernel import clock, ids
 from bihuan.loops import facts
 from bihuan.loops.record import record
-from bihuan.loops.statement import run
+from bihuan.loops.statement import literal, run
 from bihuan.loops.touched import once_offered, touched
 from bihuan.loops.withdraw import other_facts
 from bihuan.loops.writes import SUCCEEDED, append, close, lock, succeed
@@ -104,7 +104,7 @@ def after_relink(event: int, aliases: Sequence[UUID], act: UUID, by, was: Sequen
     before = [str(w) for w in was]
     with engine():
         # mostly nobody: the many are written by hand, not one by one by the driver
-        sides = [str(s) for (s,) in run(_BOTH_SIDES, {"aliases": _array(wanted), "was": _array(before)})]
+        sides = [str(s) for (s,) in run(_BOTH_SIDES, {"aliases": literal(wanted), "was": literal(before)})]
     if not sides:
         return Relinked((), (), ())
     succeeded = _owed_again(sides, by, act)
@@ -116,10 +116,6 @@ def after_relink(event: int, aliases: Sequence[UUID], act: UUID, by, was: Sequen
     with engine():
         run(_SEEN_AGAIN, {"aliases": wanted, "was": before, "on": clock.today()})
     return Relinked(tuple(merged), tuple(succeeded), tuple(both))
-
-
-def _array(ids: list[str]) -> str:
-    return "{" + ",".join(ids) + "}"
 
 
 def _owed_again(aliases: list[str], by, act: UUID) -> list[int]:
