@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import time
 from datetime import timedelta
 from html import unescape
 
@@ -149,6 +150,10 @@ def test_what_a_dead_process_left_is_taken_up_at_once(city, acting, as_role):
         with as_role("work") as living:
             living.execute(f"SELECT pg_advisory_lock({actions.lock_of('%s')})", [file])
             assert jobs.process_waiting() == 0, "somebody is at it"
+        with as_role("work", autocommit=True) as other:  # the server ends a dead one's session when it reads of its end: soon, not at once
+            until = time.monotonic() + 30
+            while other.execute("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'").fetchone() != (0,):
+                assert time.monotonic() < until, "a closed connection still holds its lock"
         assert jobs.process_waiting() == 1
         assert IntakeFile.objects.get(id=file).created == 3
         with as_role("work") as other:
