@@ -10,6 +10,7 @@ import psycopg
 import pytest
 from django.apps import apps
 from django.db import models
+from tests import tables
 from tests.attacks import routes
 from tests.attacks.routes import Route
 from tests.attacks.world import World, client, dsn, said
@@ -42,16 +43,7 @@ def every_field() -> dict[str, str]:
 def kept(*, but: tuple[str, ...] = ("django_session",)) -> list[tuple[str, str]]:
     """Where a mark stands in the database."""
     with psycopg.connect(dsn()) as db:
-        tables = db.execute(
-            "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition"
-        ).fetchall()
-        return [
-            (table, found)
-            for (table,) in tables
-            if table not in but
-            for found in MARKS
-            if db.execute(f'SELECT 1 FROM "{table}" AS t WHERE t::text LIKE %s LIMIT 1', (f"%{found}%",)).fetchone()
-        ]
+        return tables.with_text(db, MARKS, [table for table in tables.names(db) if table not in but])
 
 
 def officers() -> list[tuple]:

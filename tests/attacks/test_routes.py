@@ -14,6 +14,7 @@ import pytest
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from tests import tables
 from tests.attacks import routes
 from tests.attacks.routes import Route
 from tests.attacks.world import World, client, dsn, said
@@ -61,15 +62,9 @@ def taken(world: World) -> dict[str, tuple[dict, dict]]:
 
 def counts() -> dict[str, int]:
     """Rows of every table that holds more than sign-ins and what is noted of them: an attack changes none of it."""
+    noted = {"django_session", "denied", "sign_in", "attempt", "security_log"}
     with psycopg.connect(dsn()) as db:
-        names = [
-            name
-            for (name,) in db.execute(
-                "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p')"
-                " AND NOT relispartition AND relname NOT IN ('django_session', 'denied', 'sign_in', 'attempt', 'security_log')"
-            ).fetchall()
-        ]
-        return {name: db.execute(f'SELECT count(*) FROM "{name}"').fetchone()[0] for name in names}
+        return tables.counts(db, [table for table in tables.names(db) if table not in noted])
 
 
 def answers_get(who: Client, url: str) -> bool:

@@ -10,6 +10,7 @@ from datetime import timedelta
 import psycopg
 import pytest
 from django.apps import apps
+from tests import tables
 from tests.attacks import routes
 from tests.attacks.routes import Route
 from tests.attacks.world import World, client, dsn
@@ -21,9 +22,8 @@ WRITING = [route for route in routes.all_routes() if route.takes_post]
 
 
 def counts() -> dict[str, int]:
-    tables = sorted({m._meta.db_table for m in apps.get_models() if m._meta.app_label not in NOTED})
     with psycopg.connect(dsn()) as db:
-        return {table: db.execute(f'SELECT count(*) FROM "{table}"').fetchone()[0] for table in tables}
+        return tables.counts(db, {m._meta.db_table for m in apps.get_models() if m._meta.app_label not in NOTED})
 
 
 def test_the_addresses_that_write_are_known():

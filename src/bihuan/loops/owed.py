@@ -52,10 +52,10 @@ def duty_missing(now: datetime) -> Found:
     """
     gaps: list[Gap] = []
     n = 0
-    there = ledger.tables()
+    there = ledger.reported().keys() & {kind.name for kinds in ledger.tables().values() for kind in kinds}
     for loop in declare.kinds().values():
         for kind, when in loop.opens.items():
-            if kind.table not in there:
+            if kind.name not in there:
                 continue
             name, yes = _combos(kind, loop, when)
             if not yes:
