@@ -72,6 +72,8 @@ def _has_ended(process: str) -> bool:
 os.environ["BIHUAN_PGDATA"] = str(_data_folder())
 os.environ["BIHUAN_HOME"] = str(_root / f"test-home{_process}")
 os.environ["BIHUAN_ROLE"] = "app"
+if _process:  # the processes of a suite have all cores in use: threads for frames of fifty rows would only change places
+    os.environ.setdefault("POLARS_MAX_THREADS", "1")
 # Playwright keeps an event loop in the tests' thread; Django would then refuse its ordinary database calls.
 os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"
 os.environ.pop("BIHUAN_POOL", None)
