@@ -1,16 +1,18 @@
-"""One browser takes half of what the house answers at once, and no more; what it was refused it gets when its turn has come."""
+"""One browser takes half of what the house answers at once, and no more; who presses on gets less; a turn comes to everybody."""
 
 from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 from django.conf import settings
 from django.http import HttpResponse
 from django.test import RequestFactory
 from tests.faults.test_strangers import harness
 
-from bihuan.site.middleware import Turns
+from bihuan.site import middleware
+from bihuan.site.middleware import CALM_SECONDS, Turns
 
 
 def test_who_opens_ever_more_pages_waits_for_the_others():
@@ -43,7 +45,39 @@ def test_who_opens_ever_more_pages_waits_for_the_others():
     assert read.headers["Refresh"] == "1", "what was only to be read opens by itself"
     assert "Refresh" not in saved.headers, "what was to be saved is never sent again unasked"
     assert "同时打开的页面太多" in read.content.decode()
-    assert ask("mine").status_code == 200
+    assert ask("another").status_code == 200
+    assert list(turns._browsers) == ["mine"], "who waits for nothing is forgotten"
+
+
+def test_who_presses_on_has_one_page_at_a_time_and_rests_as_long_as_it_took(monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr(middleware, "time", SimpleNamespace(monotonic=lambda: now[0]))
+
+    def ask(within: int = 0, took: float = 0) -> list[int]:
+        """A page that opens others (`within` each other) while it is made; the answers from the innermost out."""
+        request = RequestFactory().get("/duties", {"within": within, "took": took})
+        request.COOKIES[settings.SESSION_COOKIE_NAME] = "mine"
+        inner: list[int] = []
+        request.inner = inner
+        answer = turns(request)
+        return [*inner, answer.status_code]
+
+    def page(request):
+        if within := int(request.GET["within"]):
+            request.inner += ask(within - 1)
+        now[0] += float(request.GET["took"])
+        return HttpResponse("a page")
+
+    turns = Turns(page)
+    turns.most = 2
+    assert ask(within=1) == [200, 200]
+    assert ask(within=2, took=1) == [429, 200, 200], "the third at once is refused"
+    assert ask() == [429], "it took a second, and a second it rests"
+    now[0] += 1
+    assert ask(within=1) == [429, 200], "one at a time"
+    now[0] += CALM_SECONDS
+    assert ask(within=1) == [200, 200], "and as before when it has been calm"
+    assert turns._browsers == {}
 
 
 def test_others_work_beside_a_crowd(city):

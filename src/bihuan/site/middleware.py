@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 import logging
 import threading
-from collections import Counter
+import time
 from collections.abc import Callable
+from types import SimpleNamespace
 
 from django.conf import settings
 from django.db import OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.template.loader import render_to_string
+from django.utils.translation import get_language
 from psycopg.errors import QueryCanceled
 
 from bihuan.access.middleware import refusal
@@ -80,36 +84,73 @@ class Bounded:
         return self.get_response(request)
 
 
+@functools.cache  # a crowd is refused by the hundred a second: the page is written once for each way of reading it
+def _too_many(language: str, is_large: bool) -> bytes:
+    cookies = {"size": "large"} if is_large else {}
+    return render_to_string("429.html", {"request": SimpleNamespace(COOKIES=cookies)}).encode()
+
+
+CALM_SECONDS = 2.0  # after a refusal; a page that opens again by itself does so after one
+BROWSERS_MAX = 500  # remembered because they pressed, before those that are calm again are forgotten
+
+
+@dataclasses.dataclass
+class _Browser:
+    n_open: int = 0
+    pressed_at: float = -CALM_SECONDS  # when it was last refused
+    rests_until: float = 0.0
+
+    def has_turn(self, now: float, most: int) -> bool:
+        if now - self.pressed_at >= CALM_SECONDS:
+            return self.n_open < most
+        return not self.n_open and now >= self.rests_until
+
+
 class Turns:
     """Of one browser, half of what the house answers at once: who opens, or is made to open, ever more pages waits for the others.
 
-    What is beyond is refused (429) before anything is asked of the database, and a page that was only read tries again by
-    itself. Strangers have no session; for them the doors count (access.attempts).
+    Whoever presses on after a refusal has one page at a time, and rests after each as long as it took. What is beyond is
+    refused (429) before anything is asked of the database, and a page that was only read tries again by itself. Strangers
+    have no session; for them the doors count (access.attempts).
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
         self.most = max(2, threads() // 2)
         self._lock = threading.Lock()
-        self._open: Counter[str] = Counter()
+        self._browsers: dict[str, _Browser] = {}
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        browser = request.COOKIES.get(settings.SESSION_COOKIE_NAME)
-        if not browser:
+        name = request.COOKIES.get(settings.SESSION_COOKIE_NAME)
+        if not name:
             return self.get_response(request)
+        began = time.monotonic()
         with self._lock:
-            goes_on = self._open[browser] < self.most
-            self._open[browser] += goes_on
+            browser = self._browsers.setdefault(name, _Browser())
+            goes_on = browser.has_turn(began, self.most)
+            if goes_on:
+                browser.n_open += 1
+            else:
+                browser.pressed_at = began
         if not goes_on:
             again = {"Retry-After": "1"} | ({"Refresh": "1"} if request.method in ("GET", "HEAD") else {})
-            return HttpResponse(render_to_string("429.html", {"request": request}), status=429, headers=again)
+            return HttpResponse(_too_many(get_language() or "", request.COOKIES.get("size") == "large"), status=429, headers=again)
         try:
             return self.get_response(request)
         finally:
+            ended = time.monotonic()
             with self._lock:
-                self._open[browser] -= 1
-                if not self._open[browser]:
-                    del self._open[browser]
+                browser.n_open -= 1
+                browser.rests_until = ended + (ended - began)
+                if ended - browser.pressed_at >= CALM_SECONDS and not browser.n_open:
+                    del self._browsers[name]
+                if len(self._browsers) > BROWSERS_MAX:
+                    self._forget(ended)
+
+    def _forget(self, now: float) -> None:
+        calm = [name for name, b in self._browsers.items() if not b.n_open and now - b.pressed_at >= CALM_SECONDS]
+        for name in calm:
+            del self._browsers[name]
 
 
 class PlainText:
