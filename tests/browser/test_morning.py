@@ -22,7 +22,11 @@ def due(page) -> int:
 
 def open_act(page, no: int = 0) -> None:
     page.locator("tbody tr").nth(no).locator("td.name a").click()
-    page.locator("a.button.main", has_text="办理").click()
+    go_on = page.locator("a.button.main", has_text="办理")
+    go_on.wait_for()
+    left = page.locator("main table [data-due]").first  # what is left of the time stands there on a telephone, too
+    assert left.bounding_box()["x"] + left.bounding_box()["width"] <= page.viewport_size["width"]
+    go_on.click()
     page.wait_for_selector(".outcomes")
     assert not scrolls_sideways(page)
 
