@@ -12,7 +12,7 @@ from django.test import RequestFactory
 from tests.faults.test_strangers import harness
 
 from bihuan.site import middleware
-from bihuan.site.middleware import CALM_SECONDS, Turns
+from bihuan.site.middleware import AGAIN_SECONDS, REST_SECONDS_MAX, Turns
 
 
 def test_who_opens_ever_more_pages_waits_for_the_others():
@@ -53,31 +53,38 @@ def test_who_presses_on_has_one_page_at_a_time_and_rests_as_long_as_it_took(monk
     now = [100.0]
     monkeypatch.setattr(middleware, "time", SimpleNamespace(monotonic=lambda: now[0]))
 
-    def ask(within: int = 0, took: float = 0) -> list[int]:
-        """A page that opens others (`within` each other) while it is made; the answers from the innermost out."""
-        request = RequestFactory().get("/duties", {"within": within, "took": took})
+    def ask(within: int = 0, took: float = 0, late: int = 0) -> list[int]:
+        """A page that opens another while it is made, which opens another; the answers from the innermost out."""
+        request = RequestFactory().get("/duties")
         request.COOKIES[settings.SESSION_COOKIE_NAME] = "mine"
-        inner: list[int] = []
-        request.inner = inner
+        request.inner = lambda: ask(within - 1) if within else []
+        request.late = lambda: ask() if late else []
+        request.took, request.answers = took, []
         answer = turns(request)
-        return [*inner, answer.status_code]
+        return [*request.answers, answer.status_code]
 
     def page(request):
-        if within := int(request.GET["within"]):
-            request.inner += ask(within - 1)
-        now[0] += float(request.GET["took"])
+        request.answers += request.inner()
+        now[0] += request.took
+        request.answers += request.late()
         return HttpResponse("a page")
 
     turns = Turns(page)
     turns.most = 2
     assert ask(within=1) == [200, 200]
-    assert ask(within=2, took=1) == [429, 200, 200], "the third at once is refused"
-    assert ask() == [429], "it took a second, and a second it rests"
-    now[0] += 1
+    assert ask(within=2, took=0.25) == [429, 200, 200], "the third at once is refused"
+    assert ask() == [429], "it took a quarter of a second, and so long it rests"
+    now[0] += 0.25
     assert ask(within=1) == [429, 200], "one at a time"
-    now[0] += CALM_SECONDS
-    assert ask(within=1) == [200, 200], "and as before when it has been calm"
+    now[0] += AGAIN_SECONDS
+    assert ask(within=1) == [200, 200], "and as before for who waited as long as it was told"
     assert turns._browsers == {}
+    turns.most = 1
+    assert ask(took=60, late=1) == [429, 200]
+    for _ in range(4):
+        assert ask() == [429], "still pressing"
+        now[0] += REST_SECONDS_MAX / 4
+    assert ask() == [200], "a long page is no long rest"
 
 
 def test_others_work_beside_a_crowd(city):

@@ -90,18 +90,20 @@ def _too_many(language: str, is_large: bool) -> bytes:
     return render_to_string("429.html", {"request": SimpleNamespace(COOKIES=cookies)}).encode()
 
 
-CALM_SECONDS = 2.0  # after a refusal; a page that opens again by itself does so after one
+AGAIN_SECONDS = 1  # after which a refused page opens again by itself
+CALM_SECONDS = 0.9 * AGAIN_SECONDS  # who waited so long does not press
+REST_SECONDS_MAX = 2.0  # whoever presses because one long page is under way shall not wait as long again
 BROWSERS_MAX = 500  # remembered because they pressed, before those that are calm again are forgotten
 
 
 @dataclasses.dataclass
 class _Browser:
     n_open: int = 0
-    pressed_at: float = -CALM_SECONDS  # when it was last refused
+    refused_at: float = -CALM_SECONDS
     rests_until: float = 0.0
 
     def has_turn(self, now: float, most: int) -> bool:
-        if now - self.pressed_at >= CALM_SECONDS:
+        if now - self.refused_at >= CALM_SECONDS:
             return self.n_open < most
         return not self.n_open and now >= self.rests_until
 
@@ -109,9 +111,9 @@ class _Browser:
 class Turns:
     """Of one browser, half of what the house answers at once: who opens, or is made to open, ever more pages waits for the others.
 
-    Whoever presses on after a refusal has one page at a time, and rests after each as long as it took. What is beyond is
-    refused (429) before anything is asked of the database, and a page that was only read tries again by itself. Strangers
-    have no session; for them the doors count (access.attempts).
+    What is beyond is refused (429) before anything is asked of the database, and a page that was only read tries again by
+    itself. Whoever presses on, sooner than it was told, has one page at a time and rests after each as long as it took.
+    Strangers have no session; for them the doors count (access.attempts).
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
@@ -131,9 +133,11 @@ class Turns:
             if goes_on:
                 browser.n_open += 1
             else:
-                browser.pressed_at = began
+                browser.refused_at = began
         if not goes_on:
-            again = {"Retry-After": "1"} | ({"Refresh": "1"} if request.method in ("GET", "HEAD") else {})
+            again = {"Retry-After": str(AGAIN_SECONDS)}
+            if request.method in ("GET", "HEAD"):
+                again["Refresh"] = str(AGAIN_SECONDS)
             return HttpResponse(_too_many(get_language() or "", request.COOKIES.get("size") == "large"), status=429, headers=again)
         try:
             return self.get_response(request)
@@ -141,14 +145,14 @@ class Turns:
             ended = time.monotonic()
             with self._lock:
                 browser.n_open -= 1
-                browser.rests_until = ended + (ended - began)
-                if ended - browser.pressed_at >= CALM_SECONDS and not browser.n_open:
+                browser.rests_until = ended + min(ended - began, REST_SECONDS_MAX)
+                if ended - browser.refused_at >= CALM_SECONDS and not browser.n_open:
                     del self._browsers[name]
                 if len(self._browsers) > BROWSERS_MAX:
                     self._forget(ended)
 
     def _forget(self, now: float) -> None:
-        calm = [name for name, b in self._browsers.items() if not b.n_open and now - b.pressed_at >= CALM_SECONDS]
+        calm = [name for name, b in self._browsers.items() if not b.n_open and now - b.refused_at >= CALM_SECONDS]
         for name in calm:
             del self._browsers[name]
 
