@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 from datetime import date, timedelta
 from html import unescape
 
 import pytest
+from click.testing import CliRunner
 from tests.morning import take_in
 from tests.signed_in import signed_in
 
@@ -17,6 +19,7 @@ from bihuan.kernel.refused import Refused
 from bihuan.leads import actions as leads
 from bihuan.leads.facts import Found, MedicalNeed
 from bihuan.policy import actions as policy
+from bihuan.site.cli import cli
 
 HEAD = "姓名,证件号码,手机号,来源地,到达时间,现住址\n"
 ROW = "赵小一,,13800000001,上海市,2022-08-27 10:00,连云港市连云区板桥街道板桥社区居委会1号楼\n"
@@ -73,6 +76,24 @@ def test_one_event_needs_no_name_and_two_are_told_apart(second, ask) -> None:
     ((lead,),) = ask("SELECT id FROM lead WHERE event = %s", second)
     assert SECOND in _text(village, f"/leads/{lead}").split("<main")[1]
     assert SECOND in _text(village, f"/leads/{lead}/act").split("<main")[-1]
+
+
+def test_what_is_late_is_told_by_event(second, acting, as_role) -> None:
+    _in(second, HEAD + ROW)
+    with as_role("superuser") as db:
+        db.execute("UPDATE loop SET due_at = %s", (clock.now() - timedelta(hours=1),))
+
+    def told(*arguments: str) -> dict:
+        with acting("work"):
+            done = CliRunner().invoke(cli, ["loops", "overdue", *arguments, "--json"])
+        assert done.stdout, (done.stderr, done.exception)
+        return json.loads(done.stdout)
+
+    assert {row["event"] for row in told()["overdue"]} == {1, second}
+    assert {row["event"] for row in told("--event", str(second))["overdue"]} == {second}
+    refused = told("--event", "9999")
+    assert (refused["ok"], refused["refused"]["code"]) == (False, "event_unknown")
+    assert SECOND in refused["refused"]["zh"]
 
 
 def test_a_single_event_is_not_repeated_in_every_line(city) -> None:

@@ -35,26 +35,36 @@ def register(cli: click.Group) -> None:
         return {"ok": True, "fact": fact, "effects": [dataclasses.asdict(e) for e in effects]}
 
     @command(loops, "overdue", role="work")
+    @click.option("--event", type=int, help="只看一个事件 / of one event only")
     @click.option("--limit", type=click.IntRange(1, 10_000), default=100, show_default=True)
-    def overdue(run: Run, limit: int) -> dict[str, Any]:
-        """超时的事项，按单位 / late duties by unit, and the desks that were asked to help."""
+    def overdue(run: Run, event: int | None, limit: int) -> dict[str, Any]:
+        """超时的事项，按事件和单位 / late duties by event and unit, and the desks that were asked to help."""
         from django.db import connection
 
         from bihuan.kernel import clock
+        from bihuan.kernel.refused import Refused
+        from bihuan.policy.models import Event
 
+        events = dict(Event.objects.values_list("id", "name"))
+        if event is not None and event not in events:
+            known = "、".join(f"{no} {name}" for no, name in sorted(events.items()))
+            raise Refused("event_unknown", f"没有编号为 {event} 的事件；有的是：{known}", f"there is no event {event}; there are: {known}")
         with connection.cursor() as cursor:
             cursor.execute(
                 """
-                SELECT u.id, u.name, l.kind, count(*), min(l.due_at), max(coalesce(f.level, 0)) FROM loop l JOIN unit u ON u.id = l.owner
+                SELECT l.event, u.id, u.name, l.kind, count(*), min(l.due_at), max(coalesce(f.level, 0))
+                FROM loop l JOIN unit u ON u.id = l.owner
                 LEFT JOIN LATERAL (SELECT max(level) AS level FROM fired WHERE loop = l.id) f ON true
-                WHERE l.closed_at IS NULL AND l.due_at < %s GROUP BY 1, 2, 3 ORDER BY 4 DESC, 1, 3 LIMIT %s
+                WHERE l.closed_at IS NULL AND l.due_at < %(now)s AND (%(event)s::int IS NULL OR l.event = %(event)s)
+                GROUP BY 1, 2, 3, 4 ORDER BY 5 DESC, 1, 2, 4 LIMIT %(limit)s
                 """,
-                (clock.now(), limit),
+                {"now": clock.now(), "event": event, "limit": limit},
             )
-            names = ("unit", "name", "kind", "late", "oldest_due_at", "level")
+            names = ("event", "unit", "name", "kind", "late", "oldest_due_at", "level")
             rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+        several = len({row["event"] for row in rows}) > 1
         for row in rows:
-            run.say(
-                f"{row['name']}  {row['kind']}  {row['late']}  {row['oldest_due_at'].astimezone(clock.SHANGHAI):%m-%d %H:%M}  {row['level']}"  # noqa: E501
-            )
+            oldest = f"{row['oldest_due_at'].astimezone(clock.SHANGHAI):%m-%d %H:%M}"
+            told = [row["name"], row["kind"], str(row["late"]), oldest, str(row["level"])]
+            run.say("  ".join([*told, events[row["event"]]] if several else told))
         return {"ok": True, "overdue": rows}
