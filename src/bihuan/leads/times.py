@@ -28,7 +28,7 @@ from bihuan.kernel import clock
 from bihuan.kernel.refused import Refused
 from bihuan.leads.facts import CALL_STARTED, CONTACT_TRIED, LEAD_REPORTED, LEAD_SAMPLED, LEAD_VERIFIED
 from bihuan.leads.loops import REFER, SAMPLE, VERIFY
-from bihuan.leads.queries import LATE, rows
+from bihuan.leads.queries import LATE, asked
 from bihuan.ledger import seals
 from bihuan.loops.facts import ACCEPTED, ASSIGNED
 
@@ -76,8 +76,20 @@ class Cut:
             stands = f"NOT EXISTS (SELECT 1 FROM handled h JOIN fact hf ON hf.id = h.fact AND {sealed['hf']} WHERE h.voids = f.id)"
         opened = f"EXISTS (SELECT 1 FROM fact sf WHERE sf.id = l.opened_by AND {sealed['sf']})" if then else "TRUE"
         closed = f"EXISTS (SELECT 1 FROM fact sf WHERE sf.id = l.closed_by AND {sealed['sf']})" if then else "l.closed_at IS NOT NULL"
+        # Said as the case is, not as "no day, or since that day": a plan that is kept looks one arrival up by its number.
+        which = [
+            text
+            for value, text in ((self.since, "le.first_reported_at >= %(since)s"), (self.lead, "le.id = %(lead)s"))
+            if value is not None
+        ]
         return _ARRIVALS.format(
-            f_sealed=sealed["f"], stands=stands, opened=opened, closed=closed, details=_DETAILS, episode=_EPISODE
+            which=" AND ".join(which) or "TRUE",
+            f_sealed=sealed["f"],
+            stands=stands,
+            opened=opened,
+            closed=closed,
+            details=_DETAILS,
+            episode=_EPISODE,
         ), given
 
 
@@ -86,7 +98,7 @@ _ARRIVALS = """
 WITH le AS MATERIALIZED (
   SELECT le.id, le.key, c.root, le.arrived_from, le.arrived_to FROM lead le JOIN cluster c ON c.subject = le.subject
   WHERE le.event = %(event)s AND le.merged_into IS NULL AND le.n_reports > 0
-    AND (%(since)s::timestamptz IS NULL OR le.first_reported_at >= %(since)s) AND (%(lead)s::uuid IS NULL OR le.id = %(lead)s)),
+    AND {which}),
 duties AS MATERIALIZED (
   SELECT le.id AS lead, l.id, l.kind, l.owner, CASE WHEN {closed} THEN l.closed_at END AS closed_at
   FROM le JOIN cluster m ON m.root = le.root JOIN loop l ON l.subject = m.subject AND l.key = le.key AND l.event = %(event)s AND l.kind = ANY(%(asked)s)
@@ -150,7 +162,7 @@ def cut(event: int, *, since: datetime | None = None, at: datetime | None = None
 def of_lead(event: int, lead: UUID) -> dict[str, Any] | None:
     """The instants and stages of one arrival; None where nobody has to verify it."""
     sql, given = cut(event, lead=lead).sql()
-    found = rows(f"{sql} SELECT * FROM w", given)
+    found = asked(f"{sql} SELECT * FROM w", given)
     return found[0] if found else None
 
 
